@@ -1,0 +1,1 @@
+"""Specifications: YAML files read into typed syntax with source positions, patched by fixes."""
