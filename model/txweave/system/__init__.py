@@ -1,0 +1,1 @@
+"""The many-sorted guarded-command system, its grounding, and the reference interpreter.  Knows neither SQL nor YAML."""

@@ -1,0 +1,422 @@
+"""Grounding: from the sorted system to a finite one, the only way there.
+
+Every function becomes one cell for each tuple of elements; quantifiers, counts, folds and picks are expanded over the elements;
+an action becomes one ground action for each assignment of its parameters (those whose guard folds to false are dropped).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import product
+
+from txweave.system import expr as x
+from txweave.system.expr import Domain, Elem, Expr, Local, Value
+from txweave.system.sorted import Action, Property, Rows, System
+
+OUT = "out of bounds"
+"""Name of the last cell: None, or the bound that was hit."""
+
+
+@dataclass(frozen=True)
+class GroundCell:
+    """A state variable: the function it comes from, the elements it is at, its values in order, its initial value."""
+
+    name: str
+    function: str
+    args: tuple[Elem, ...]
+    domain: tuple[Value, ...]
+    initial: Value
+
+
+@dataclass(frozen=True, eq=False)
+class GroundAction:
+    """A ground action.  ``updates`` map cell numbers to the next value; other cells keep theirs.
+
+    ``checks`` are the cells among them whose new value may leave the cell's domain: a state in which one does is out of bounds.
+    ``actor`` is the element of the process that moves (or suffers the fault), None for a tick.
+    """
+
+    name: str
+    index: int
+    action: Action
+    params: tuple[Value, ...]
+    actor: Elem | None
+    guard: Expr
+    updates: tuple[tuple[int, Expr], ...]
+
+    @property
+    def kind(self) -> str:
+        """The action's kind."""
+        return self.action.kind
+
+
+@dataclass(frozen=True)
+class GroundRow:
+    """A possible row of a query: present when ``condition`` holds, with ``values``."""
+
+    condition: Expr
+    values: tuple[Expr, ...]
+
+
+@dataclass(frozen=True)
+class GroundRows:
+    """The possible rows of a query."""
+
+    columns: tuple[str, ...]
+    rows: tuple[GroundRow, ...]
+
+    @cached_property
+    def some(self) -> Expr:
+        """There is a row."""
+        return x.disj(*(row.condition for row in self.rows))
+
+    def has(self, values: tuple[Value, ...]) -> Expr:
+        """There is a row with these values."""
+        return x.disj(
+            *(
+                x.conj(row.condition, *(x.equal(e, x.const(v)) for e, v in zip(row.values, values, strict=True)))
+                for row in self.rows
+            )
+        )
+
+
+@dataclass(frozen=True)
+class GroundProperty:
+    """A property over ground expressions; ``rows`` and ``goal`` as in :class:`txweave.system.sorted.Property`."""
+
+    source: Property
+    rows: GroundRows | None
+    goal: GroundRows | None
+
+    @property
+    def name(self) -> str:
+        """The property's name."""
+        return self.source.name
+
+    @property
+    def kind(self) -> str:
+        """The property's kind."""
+        return self.source.kind
+
+
+@dataclass(frozen=True)
+class GroundFairness:
+    """Fairness owed to one process (``weak`` or ``strong``) in the states where ``owed`` holds."""
+
+    process: Elem
+    kind: str
+    owed: Expr
+
+
+@dataclass(frozen=True, eq=False)
+class GroundSystem:
+    """A finite transition system.
+
+    A state is a tuple with one value per cell, in the order of ``cells``.  The last cell is ``out of bounds``: states in which it
+    is not None have no successors and are not checked.
+    """
+
+    system: System
+    cells: tuple[GroundCell, ...]
+    actions: tuple[GroundAction, ...]
+    properties: tuple[GroundProperty, ...]
+    fairness: tuple[GroundFairness, ...]
+    finished: tuple[tuple[Elem, Expr], ...]
+
+    @property
+    def timed(self) -> bool:
+        """Whether time passes in ticks."""
+        return self.system.timed
+
+    @cached_property
+    def initial(self) -> tuple[Value, ...]:
+        """The initial state."""
+        return tuple(cell.initial for cell in self.cells)
+
+    @cached_property
+    def index(self) -> dict[tuple[str, tuple[Elem, ...]], int]:
+        """Cell number by function and elements."""
+        return {(cell.function, cell.args): number for number, cell in enumerate(self.cells)}
+
+    def find(self, name: str) -> GroundProperty:
+        """The property called ``name``."""
+        return next(p for p in self.properties if p.name == name)
+
+
+class Grounder:
+    """Expands expressions of one system."""
+
+    def __init__(self, system: System) -> None:
+        self.system = system
+        self.sizes = {sort.name: sort.size for sort in system.sorts}
+        self.age_cells = 0
+        for function in system.functions:
+            if function.domain.ages is not None:
+                cells = 1
+                for sort in function.params:
+                    cells *= self.sizes[sort]
+                self.age_cells += cells
+        self.cells: list[GroundCell] = []
+        self.where: dict[tuple[str, tuple[Elem, ...]], int] = {}
+        for function in system.functions:
+            overrides = dict(function.overrides)
+            domain = self.values(function.domain)
+            for args in product(*(self.elements(sort) for sort in function.params)):
+                initial = overrides.get(tuple(e.number for e in args), function.initial)
+                assert _in(initial, domain), f"{function.name}{args}: initial {initial!r} not in its domain {domain}"
+                name = f"{function.name}({', '.join(map(str, args))})" if args else function.name
+                self.where[function.name, args] = len(self.cells)
+                self.cells.append(GroundCell(name, function.name, args, domain, initial))
+        bounds = sorted({a.out for a in system.actions if a.out is not None} | {OUT})
+        self.out = len(self.cells)
+        self.where[OUT, ()] = self.out
+        self.cells.append(GroundCell(OUT, OUT, (), (None, *bounds), None))
+
+    def elements(self, sort: str) -> list[Elem]:
+        """The elements of a sort in order."""
+        return [Elem(sort, index) for index in range(self.sizes[sort])]
+
+    def values(self, domain: Domain) -> tuple[Value, ...]:
+        """The values of a domain in order: NULL, listed values, integers, elements."""
+        found: list[Value] = [None] if domain.nullable else []
+        found.extend(domain.values)
+        if domain.upto is not None:
+            top = 1
+            for sort in domain.upto:
+                top *= self.sizes[sort]
+            found.extend(range(top + 1))
+        if domain.ages is not None:
+            low, gap = domain.ages
+            found.extend(range(low, gap * self.age_cells + 1))
+        for sort in domain.sorts:
+            found.extend(self.elements(sort))
+        return tuple(found)
+
+    def assignments(self, locals_: tuple[Local, ...]) -> Iterator[dict[Local, Expr]]:
+        """All assignments of constants to locals, in order."""
+        for values in product(*(self.values(item.domain) for item in locals_)):
+            yield {item: x.const(value) for item, value in zip(locals_, values, strict=True)}
+
+    def ground(self, node: Expr, env: dict[Local, Expr]) -> Expr:
+        """``node`` without locals, applications and quantifiers; ``env`` gives its free locals."""
+        memo: dict[Expr, Expr] = {}
+
+        def change(item: Expr) -> Expr | None:
+            match item:
+                case Local():
+                    return env[item]
+                case x.Apply(function, args):
+                    return self._apply(function, tuple(x.transform(a, change, memo) for a in args))
+                case x.Quantified(every, bound, body):
+                    parts = (self.ground(body, {**env, **more}) for more in self.assignments(bound))
+                    return x.conj(*parts) if every else x.disj(*parts)
+                case x.Count(bound, body):
+                    return _sum([self.ground(body, {**env, **more}) for more in self.assignments(bound)])
+                case x.Fold():
+                    return self._fold(item, env)
+                case x.Pick(bound, body, term, default):
+                    result = self.ground(default, env)
+                    for more in reversed(list(self.assignments(bound))):
+                        inner = {**env, **more}
+                        result = x.ite(self.ground(body, inner), self.ground(term, inner), result)
+                    return result
+                case x.Least(bound_local, value, body):
+                    chosen = x.transform(value, change, memo)
+                    assert isinstance(chosen, x.Const), "the canonical choice is made by an action's parameter"
+                    here = self.ground(body, {**env, bound_local: chosen})
+                    smaller = [
+                        x.neg(self.ground(body, {**env, **more}))
+                        for more in self.assignments((bound_local,))
+                        if _before(more[bound_local], chosen)
+                    ]
+                    return x.conj(here, *smaller)
+                case _:
+                    return None
+
+        return x.transform(node, change, memo)
+
+    def _apply(self, function: str, args: tuple[Expr, ...]) -> Expr:
+        """``function`` at ground arguments; an argument that is not constant is cased over its possible elements."""
+        params = self.system.function(function).params if function != OUT else ()
+        for position, arg in enumerate(args):
+            if not isinstance(arg, x.Const):
+                if isinstance(arg, x.Ite):
+                    return x.ite(
+                        arg.condition,
+                        self._apply(function, (*args[:position], arg.then, *args[position + 1 :])),
+                        self._apply(function, (*args[:position], arg.otherwise, *args[position + 1 :])),
+                    )
+                options = self.elements(params[position])
+                result: Expr = x.NULL
+                for option in reversed(options):
+                    chosen = self._apply(function, (*args[:position], x.const(option), *args[position + 1 :]))
+                    result = chosen if option is options[-1] else x.ite(x.equal(arg, x.const(option)), chosen, result)
+                return result
+        elements: list[Elem] = []
+        for arg in args:
+            assert isinstance(arg, x.Const)
+            if not isinstance(arg.value, Elem):
+                # Applied to NULL: the lowering guards every such use, so any value will do; make it a fixed one.
+                return x.const(self.values(self.system.function(function).domain)[0])
+            elements.append(arg.value)
+        return x.cell(self.where[function, tuple(elements)])
+
+    def _fold(self, node: x.Fold, env: dict[Local, Expr]) -> Expr:
+        result: Expr = x.NULL
+        for more in self.assignments(node.locals):
+            inner = {**env, **more}
+            body, term = self.ground(node.body, inner), self.ground(node.term, inner)
+            body = x.conj(body, x.neg(x.equal(term, x.NULL)) if _nullable(term, self) else x.TRUE)
+            if body is x.FALSE:
+                continue
+            if node.kind == "sum":
+                joined = x.arith("+", result, term)
+            elif node.kind == "min":
+                joined = x.ite(x.less(term, result), term, result)
+            else:
+                joined = x.ite(x.less(result, term), term, result)
+            result = x.ite(body, x.ite(x.equal(result, x.NULL), term, joined), result)
+        return result
+
+    def rows(self, rows: Rows) -> GroundRows:
+        """The possible rows of a query."""
+        found: list[GroundRow] = []
+        for witness in rows.witnesses:
+            for env in self.assignments(witness.locals):
+                condition = self.ground(witness.condition, env)
+                if condition is not x.FALSE:
+                    found.append(GroundRow(condition, tuple(self.ground(v, env) for v in witness.values)))
+        return GroundRows(rows.columns, tuple(found))
+
+    def action(self, action: Action) -> Iterator[tuple[tuple[Value, ...], Expr, tuple[tuple[int, Expr], ...]]]:
+        """Parameters, guard and updates of every ground instance whose guard does not fold to false."""
+        inside = x.equal(x.cell(self.out), x.NULL)
+        for env in self.assignments(action.params):
+            guard = self.ground(action.guard, env)
+            if guard is x.FALSE:
+                continue
+            updates: list[tuple[int, Expr]] = []
+            if action.out is not None:
+                updates.append((self.out, x.const(action.out)))
+            else:
+                for update in action.updates:
+                    for more in self.assignments(update.formals):
+                        args = tuple(_elem(more[f]) for f in update.formals)
+                        target = self.where[update.function, args]
+                        body = self.ground(update.body, {**env, **more})
+                        if body is not x.cell(target):
+                            updates.append((target, body))
+            values = tuple(_value(env[p]) for p in action.params)
+            yield values, x.conj(inside, guard), tuple(updates)
+
+
+def ground(system: System) -> GroundSystem:
+    """The finite system with the sizes that the sorts carry.
+
+    A new value that may leave its cell's domain leads out of bounds instead: such an action is split in two.
+    """
+    grounder = Grounder(system)
+    actions: list[GroundAction] = []
+    for action in system.actions:
+        for params, guard, updates in grounder.action(action):
+            label = ", ".join("NULL" if p is None else str(p) for p in params)
+            actor = params[0] if action.actor is not None else None
+            assert actor is None or isinstance(actor, Elem)
+            name = f"{action.name}({label})" if label else action.name
+            inside = x.conj(*(_within(grounder, body, grounder.cells[target].domain) for target, body in updates))
+            for suffix, extra, changes in (
+                ("", inside, updates),
+                ("!", x.neg(inside), ((grounder.out, x.const(OUT)),)),
+            ):
+                full = x.conj(guard, extra)
+                if full is not x.FALSE:
+                    actions.append(GroundAction(name + suffix, len(actions), action, params, actor, full, changes))
+    properties = tuple(
+        GroundProperty(
+            item,
+            grounder.rows(item.rows) if item.rows is not None else None,
+            grounder.rows(item.goal) if item.goal is not None else None,
+        )
+        for item in system.properties
+    )
+    fairness = tuple(
+        GroundFairness(element, item.kind, grounder.ground(item.owed, {item.process: x.const(element)}))
+        for item in system.fairness
+        if item.kind != "none"
+        for element in grounder.elements(item.role)
+    )
+    finished = tuple(
+        (_elem(env[process]), grounder.ground(condition, env))
+        for process, condition in system.finished
+        for env in grounder.assignments((process,))
+    )
+    return GroundSystem(system, tuple(grounder.cells), tuple(actions), properties, fairness, finished)
+
+
+def _in(value: Value, domain: tuple[Value, ...]) -> bool:
+    return any(type(value) is type(v) and value == v for v in domain)
+
+
+def _elem(node: Expr) -> Elem:
+    assert isinstance(node, x.Const)
+    assert isinstance(node.value, Elem)
+    return node.value
+
+
+def _value(node: Expr) -> Value:
+    assert isinstance(node, x.Const)
+    return node.value
+
+
+def _before(left: Expr, right: Expr) -> bool:
+    a, b = _value(left), _value(right)
+    return isinstance(a, Elem) and isinstance(b, Elem) and a.sort == b.sort and a.number < b.number
+
+
+def _sum(conditions: list[Expr]) -> Expr:
+    """How many of the conditions hold."""
+    fixed = sum(c is x.TRUE for c in conditions)
+    result: Expr = x.const(fixed)
+    for condition in conditions:
+        if condition is not x.TRUE and condition is not x.FALSE:
+            result = x.arith("+", result, x.ite(condition, x.const(1), x.const(0)))
+    return result
+
+
+def possible(
+    node: Expr, cells: list[GroundCell] | tuple[GroundCell, ...], memo: dict[Expr, frozenset[Value]] | None = None
+) -> frozenset[Value]:
+    """An upper bound of the values that a ground term may take (not for booleans: ``{False, True}``)."""
+    memo = {} if memo is None else memo
+    found = memo.get(node)
+    if found is not None:
+        return found
+    match node:
+        case x.Const(value):
+            found = frozenset([value])
+        case x.Cell(index):
+            found = frozenset(cells[index].domain)
+        case x.Ite(_, then, otherwise):
+            found = possible(then, cells, memo) | possible(otherwise, cells, memo)
+        case x.Arith(operator, left, right):
+            results: set[Value] = set()
+            for a in possible(left, cells, memo):
+                for b in possible(right, cells, memo):
+                    results.add(_value(x.arith(operator, x.const(a), x.const(b))))
+            found = frozenset(results)
+        case _:
+            found = frozenset([False, True])
+    memo[node] = found
+    return found
+
+
+def _nullable(term: Expr, grounder: Grounder) -> bool:
+    return None in possible(term, grounder.cells)
+
+
+def _within(grounder: Grounder, body: Expr, domain: tuple[Value, ...]) -> Expr:
+    """That a term's value lies in a domain; TRUE when it cannot leave it."""
+    outside = [v for v in possible(body, grounder.cells) if not _in(v, domain)]
+    return x.conj(*(x.neg(x.equal(body, x.const(v))) for v in sorted(outside, key=repr)))
