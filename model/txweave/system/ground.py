@@ -1,6 +1,6 @@
 """Grounding: from the sorted system to a finite one, the only way there.
 
-Every function becomes one cell for each tuple of elements; quantifiers, counts, folds and picks are expanded over the elements;
+Every function that some action changes becomes one cell for each tuple of elements, the others become constants; quantifiers, counts, folds and picks are expanded over the elements;
 an action becomes one ground action for each assignment of its parameters (those whose guard folds to false are dropped).
 """
 
@@ -124,6 +124,17 @@ class GroundSystem:
     properties: tuple[GroundProperty, ...]
     fairness: tuple[GroundFairness, ...]
     finished: tuple[tuple[Elem, Expr], ...]
+    fixed: dict[tuple[str, tuple[Elem, ...]], Value]
+    """Values of the functions that no action changes; they have no cells."""
+
+    def value(self, state: tuple[Value, ...], function: str, args: tuple[Elem, ...] = ()) -> Value:
+        """The value of a function at elements in a state.
+
+        Raises:
+            KeyError: the system has no such function, or not at these elements.
+        """
+        number = self.index.get((function, args))
+        return state[number] if number is not None else self.fixed[function, args]
 
     @property
     def timed(self) -> bool:
@@ -160,12 +171,17 @@ class Grounder:
                 self.age_cells += cells
         self.cells: list[GroundCell] = []
         self.where: dict[tuple[str, tuple[Elem, ...]], int] = {}
+        self.fixed: dict[tuple[str, tuple[Elem, ...]], Value] = {}
+        changed = {update.function for action in system.actions for update in action.updates}
         for function in system.functions:
             overrides = dict(function.overrides)
             domain = self.values(function.domain)
             for args in product(*(self.elements(sort) for sort in function.params)):
                 initial = overrides.get(tuple(e.number for e in args), function.initial)
                 assert _in(initial, domain), f"{function.name}{args}: initial {initial!r} not in its domain {domain}"
+                if function.name not in changed:
+                    self.fixed[function.name, args] = initial
+                    continue
                 name = f"{function.name}({', '.join(map(str, args))})" if args else function.name
                 self.where[function.name, args] = len(self.cells)
                 self.cells.append(GroundCell(name, function.name, args, domain, initial))
@@ -261,7 +277,8 @@ class Grounder:
                 # Applied to NULL: the lowering guards every such use, so any value will do; make it a fixed one.
                 return x.const(self.values(self.system.function(function).domain)[0])
             elements.append(arg.value)
-        return x.cell(self.where[function, tuple(elements)])
+        key = (function, tuple(elements))
+        return x.const(self.fixed[key]) if key in self.fixed else x.cell(self.where[key])
 
     def _fold(self, node: x.Fold, env: dict[Local, Expr]) -> Expr:
         result: Expr = x.NULL
@@ -352,7 +369,7 @@ def ground(system: System) -> GroundSystem:
         for process, condition in system.finished
         for env in grounder.assignments((process,))
     )
-    return GroundSystem(system, tuple(grounder.cells), tuple(actions), properties, fairness, finished)
+    return GroundSystem(system, tuple(grounder.cells), tuple(actions), properties, fairness, finished, grounder.fixed)
 
 
 def _in(value: Value, domain: tuple[Value, ...]) -> bool:

@@ -140,6 +140,23 @@ class Property:
 
 
 @dataclass(frozen=True)
+class Point:
+    """A place in a role's program, a value of its ``("pc", role)`` function, explained for output.
+
+    ``status``: idle, running, done, failed, crashed, hung.  ``step``: the step the process takes next (or waits in), empty when none.
+    ``transaction``: none, open or failed.  ``waiting``: blocked inside that step.
+    """
+
+    role: str
+    name: str
+    status: str
+    procedure: str = ""
+    step: str = ""
+    transaction: str = "none"
+    waiting: bool = False
+
+
+@dataclass(frozen=True)
 class System:
     """A whole transition system.
 
@@ -158,6 +175,7 @@ class System:
     truncated: frozenset[str] = frozenset()
     """Bounds whose hit is accepted."""
     assumptions: tuple[str, ...] = ()
+    points: tuple[Point, ...] = ()
 
     def sort(self, name: str) -> Sort:
         """The sort called ``name``."""
