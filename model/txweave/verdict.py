@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import Enum
 
+from txweave.certificate import Certificate
 from txweave.trace import Trace
 
 
@@ -36,6 +37,8 @@ class Verdict:
     truncated: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     seconds: float = 0.0
+    certificate: Certificate | None = None
+    """An inductive invariant that supports ``HOLDS``, confirmed by a check of its own."""
 
     @property
     def text(self) -> str:

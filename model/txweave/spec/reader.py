@@ -70,8 +70,8 @@ class MappingNode:
 Node: TypeAlias = ScalarNode | SequenceNode | MappingNode
 
 
-def read_source(path: str | Path) -> SourceFile:
-    """Read and decode a file.
+def read_source(path: str | Path, named_at: Span | None = None) -> SourceFile:
+    """Read and decode a file; ``named_at`` is where another file names it.
 
     Raises:
         SpecError: it cannot be read, is too large or is not UTF-8.
@@ -84,11 +84,11 @@ def read_source(path: str | Path) -> SourceFile:
             data = stream.read(MAX_BYTES + 1)
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error)
-        report.error("Y001", None, f"{name}: cannot be read: {reason}", "give the path of a specification file")
+        report.error("Y001", named_at, f"{name}: cannot be read: {reason}", "give the path of a specification file")
         report.check()
     if len(data) > MAX_BYTES:
         message = f"{name}: the file is larger than {MAX_BYTES} bytes"
-        report.error("Y003", None, message, "split the specification into several files")
+        report.error("Y003", named_at, message, "split the specification into several files")
         report.check()
     try:
         content = data.decode("utf-8")
@@ -97,29 +97,24 @@ def read_source(path: str | Path) -> SourceFile:
         file = SourceFile(name, good + "\ufffd")
         byte = data[error.start]
         message = f"the byte 0x{byte:02x} is not UTF-8"
-        raise SpecError(_one("Y002", Span(file, len(good), len(good) + 1), message, "save the file as UTF-8")) from None
+        report.error("Y002", Span(file, len(good), len(good) + 1), message, "save the file as UTF-8")
+        raise SpecError(report.diagnostics) from None
     return SourceFile(name, content)
 
 
-def read_yaml(source: SourceFile) -> MappingNode:
-    """The tree of a file.
+def read_yaml(source: SourceFile, report: Report) -> MappingNode:
+    """The tree of a file.  What is doubtful but can be read goes to ``report``, so that the rest is checked as well.
 
     Raises:
-        SpecError: it is not YAML of the accepted kind; every finding up to the first syntax error is told.
+        SpecError: there is no tree; every finding up to that point is told.
     """
-    report = Report()
     _check_characters(source, report)
     report.check()
     root = _Builder(source, report).build()
-    report.check()
+    if root is None:
+        report.check()
     assert root is not None
     return root
-
-
-def _one(code: str, span: Span | None, message: str, remedy: str = "") -> tuple[object, ...]:
-    report = Report()
-    report.error(code, span, message, remedy)
-    return tuple(report.diagnostics)
 
 
 _REFUSED = re.compile("\t|\r(?!\n)|[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff\ufffe\uffff]|(?<!^)\ufeff")
@@ -139,6 +134,12 @@ def _check_characters(source: SourceFile, report: Report) -> None:
         else:
             message = f"the character U+{ord(char):04X} is refused"
             report.error("Y021", span, message, "remove it, or write it as an escape in double quotes")
+
+
+def _index(mark: object) -> int:
+    """The offset of a mark; the pure Python parser sets every mark."""
+    assert isinstance(mark, yaml.Mark)
+    return int(mark.index)
 
 
 class _Loader(yaml.SafeLoader):
@@ -190,7 +191,7 @@ class _Builder:
             if self.stopped:
                 break
         self.loader.dispose()
-        if self.report.failed:
+        if self.stopped:
             return None
         if self.root is None or (isinstance(self.root, ScalarNode) and self.root.kind == "null"):
             self.report.error("Y007", self.span(0, 0), "the file is empty", "start with model:, fix: or study:")
@@ -205,7 +206,7 @@ class _Builder:
         loader = self.loader
         try:
             while loader.check_event():
-                yield loader.get_event()
+                yield loader.get_event()  # type: ignore[no-untyped-call]
         except yaml.MarkedYAMLError as error:
             mark = error.problem_mark or error.context_mark
             index = mark.index if mark else 0
@@ -216,14 +217,18 @@ class _Builder:
             if error.context_mark and error.context_mark.index != index:
                 at = error.context_mark.index
                 related.append((self.span(at, at + 1), "here begins what could not be read"))
-            self.report.error("Y005", self.span(index, index + 1), f"not YAML: {message}", _hint(self.source, index), related)
+            self.report.error(
+                "Y005", self.span(index, index + 1), f"not YAML: {message}", _hint(self.source, index, message), related
+            )
+            self.stopped = True
         except (yaml.YAMLError, ValueError, OverflowError, IndexError, KeyError, TypeError, AttributeError, AssertionError):
             # The pure Python scanner lets a few malformed escapes and directives through to Python itself.
             index = loader.index
             self.report.error("Y005", self.span(index, index + 1), "not YAML: an escape or directive is malformed")
+            self.stopped = True
 
     def _event(self, event: yaml.Event) -> None:
-        start = event.start_mark.index
+        start = _index(event.start_mark)
         if isinstance(event, yaml.DocumentStartEvent):
             self.documents += 1
             if self.documents > 1:
@@ -253,13 +258,9 @@ class _Builder:
 
     def _close(self, event: yaml.Event) -> None:
         top = self.stack.pop()
-        end = event.end_mark.index if top.flow else max((n.span.end for n in top.nodes), default=top.start + 1)
+        end = _index(event.end_mark) if top.flow else max((n.span.end for n in top.nodes), default=top.start + 1)
         span = self.span(top.start, end)
-        node: Node
-        if top.mapping:
-            node = self._mapping(top, span)
-        else:
-            node = SequenceNode(tuple(top.nodes), span)
+        node: Node = self._mapping(top, span) if top.mapping else SequenceNode(tuple(top.nodes), span)
         self._place(node, top.size, top.anchor)
 
     def _place(self, node: Node, size: int, anchor: str | None) -> None:
@@ -281,12 +282,12 @@ class _Builder:
         self.anchors[anchor] = None
 
     def _alias(self, event: yaml.AliasEvent) -> None:
-        span = self.span(event.start_mark.index, event.end_mark.index)
-        found = self.anchors.get(event.anchor)
+        span = self.span(_index(event.start_mark), _index(event.end_mark))
+        name = str(event.anchor)
+        found = self.anchors.get(name)
         if found is None:
-            inside = event.anchor in self.anchors
-            why = "stands for a node that contains it" if inside else "has no anchor before it"
-            self.report.error("Y016", span, f"the alias *{event.anchor} {why}", f"declare &{event.anchor} before its use")
+            why = "stands for a node that contains it" if name in self.anchors else "has no anchor before it"
+            self.report.error("Y016", span, f"the alias *{name} {why}", f"declare &{name} before its use")
             self.stopped = True
             return
         node, size = found
@@ -301,8 +302,8 @@ class _Builder:
     def _refuse_tag(self, event: yaml.ScalarEvent | yaml.CollectionStartEvent) -> None:
         if event.tag is None:
             return
-        start = event.start_mark.index
-        at = self.source.content.find("!", start, event.end_mark.index)
+        start = _index(event.start_mark)
+        at = self.source.content.find("!", start, _index(event.end_mark))
         written = re.compile(r"!\S*").match(self.source.content, max(at, start))
         end = written.end() if written else start + 1
         shown = self.source.content[at:end] if written else str(event.tag)
@@ -313,21 +314,23 @@ class _Builder:
         entries: list[tuple[ScalarNode, Node]] = []
         index: dict[str, tuple[ScalarNode, Node]] = {}
         for key, value in zip(top.nodes[::2], top.nodes[1::2], strict=False):
-            if not isinstance(key, ScalarNode):
+            if not isinstance(key, ScalarNode) or key.kind in ("null", "boolean", "integer"):
                 self.report.error("Y019", key.span, "a key that is not a plain word or a text", "keys are names")
                 continue
             name = key.text.value
             if name == "<<" and not key.style:
-                self.report.error("Y015", key.span, "the merge key << is refused", "write the keys out where they belong")
-                continue
+                continue  # told where it was read
             previous = entries[-1][0] if entries else None
             empty = isinstance(value, ScalarNode) and not value.style and not value.text.value
             if top.flow and empty:
                 self._no_value(key, previous)
+                continue
             if name in index:
                 first = index[name][0].span
                 remedy = "remove or rename one of the two"
-                self.report.error("Y009", key.span, f"the key {_quoted(name)} stands twice", remedy, [(first, "it stands here first")])
+                self.report.error(
+                    "Y009", key.span, f"the key {_quoted(name)} stands twice", remedy, [(first, "it stands here first")]
+                )
                 continue
             entries.append((key, value))
             index[name] = (key, value)
@@ -341,7 +344,7 @@ class _Builder:
         if previous is not None:
             name = previous.text.value
             message += f": within {{…}} the comma before it ends the text of {_quoted(name)}"
-            remedy = f"quote the whole text of {_quoted(name)} (\"…\"), or write it as a block below {name}: |"
+            remedy = f'quote the whole text of {_quoted(name)} ("…"), or write it as a block below {name}: |'
             related.append((previous.span, "the text that the comma cuts off begins here"))
         self.report.error("Y020", key.span, message, remedy, related)
 
@@ -368,7 +371,7 @@ class _Builder:
 
     def _extent(self, event: yaml.ScalarEvent) -> tuple[int, int]:
         """Where the scalar itself stands: the event's marks include its anchor and tag."""
-        start, end = event.start_mark.index, event.end_mark.index
+        start, end = _index(event.start_mark), _index(event.end_mark)
         content = self.source.content
         while start < end and (event.anchor is not None or event.tag is not None) and content[start] in "&!":
             while start < end and content[start] not in " \n\r":
@@ -379,40 +382,57 @@ class _Builder:
 
     def _plain(self, text: Text, span: Span) -> ScalarNode:
         word = text.value
-        if not word:
-            return ScalarNode(text, "null", None, span)
-        if word in ("true", "false"):
-            return ScalarNode(text, "boolean", word == "true", span)
-        if word == "null":
-            return ScalarNode(text, "null", None, span)
-        if _INTEGER.fullmatch(word):
+        kind = plain_kind(word)
+        if kind == "integer":
             if len(word.lstrip("-")) > MAX_DIGITS:
                 self.report.error("Y024", span, f"the number {word[:30]} is too large", f"at most {MAX_DIGITS} digits")
-                return ScalarNode(text, "integer", 0, span)
-            return ScalarNode(text, "integer", int(word), span)
-        if word in ("y", "n", "Y", "N"):
-            return ScalarNode(text, "letter", word, span)
-        if word in ("TRUE", "True", "FALSE", "False", "NULL", "Null"):
-            return ScalarNode(text, "word", word, span)
-        self._refuse_doubtful(word, span)
-        return ScalarNode(text, "string", word, span)
+                return ScalarNode(text, kind, 0, span)
+            return ScalarNode(text, kind, int(word), span)
+        if kind in ("boolean", "null"):
+            return ScalarNode(text, kind, word == "true" if kind == "boolean" else None, span)
+        if kind not in ("string", "letter", "word"):
+            self._refuse_doubtful(word, span)
+            kind = "string"
+        return ScalarNode(text, kind, word, span)
 
     def _refuse_doubtful(self, word: str, span: Span) -> None:
         """Refuse plain words that some YAML versions take for something other than a string."""
-        lower = word.lower()
-        if lower in ("on", "off", "yes", "no"):
-            remedy = f'write true or false, or quote the word: "{word}"'
-            self.report.error("Y010", span, f"{_quoted(word)} is a truth value to some readers of YAML and a word to others", remedy)
-        elif word in ("~", "="):
-            remedy = f'write null, or quote it: "{word}"'
-            self.report.error("Y013", span, f"{_quoted(word)} is not a word to every reader of YAML", remedy)
-        elif _DATE.fullmatch(word):
-            self.report.error("Y012", span, f"{_quoted(word)} is a date to some readers of YAML", f'quote it: "{word}"')
-        elif word == "<<" or _NUMBER.fullmatch(word):
-            if word == "<<":
-                return  # told where the mapping is built
+        kind = plain_kind(word)
+        shown = _quoted(word)
+        if kind == "truth":
+            message = f"{shown} is a truth value to some readers of YAML and a word to others"
+            self.report.error("Y010", span, message, f'write true or false, or quote the word: "{word}"')
+        elif kind == "number":
             remedy = f'write a decimal integer without leading zeros, or quote a text: "{word}"'
-            self.report.error("Y011", span, f"{_quoted(word)} is not the same number to every reader of YAML", remedy)
+            self.report.error("Y011", span, f"{shown} is not the same number to every reader of YAML", remedy)
+        elif kind == "date":
+            self.report.error("Y012", span, f"{shown} is a date to some readers of YAML", f'quote it: "{word}"')
+        elif word == "<<":
+            self.report.error("Y015", span, "the merge key << is refused", "write the keys out where they belong")
+        elif kind == "sign":
+            self.report.error("Y013", span, f"{shown} is not a word to every reader of YAML", f'write null, or quote it: "{word}"')
+
+
+def plain_kind(word: str) -> str:
+    """What a plain scalar is: ``string``, ``integer``, ``boolean``, ``null``, ``letter`` (y, n), ``word`` (TRUE, Null …), or
+    doubtful: ``truth`` (on, yes …), ``number`` (010, 1.5, 12:30 …), ``date``, ``sign`` (~, =, <<)."""
+    if word in ("true", "false"):
+        return "boolean"
+    if word in ("", "null"):
+        return "null"
+    if _INTEGER.fullmatch(word):
+        return "integer"
+    if word in ("y", "n", "Y", "N"):
+        return "letter"
+    if word in ("TRUE", "True", "FALSE", "False", "NULL", "Null"):
+        return "word"
+    if word.lower() in ("on", "off", "yes", "no"):
+        return "truth"
+    if word in ("~", "=", "<<"):
+        return "sign"
+    if _DATE.fullmatch(word):
+        return "date"
+    return "number" if _NUMBER.fullmatch(word) else "string"
 
 
 def _quoted(word: str) -> str:
@@ -420,9 +440,11 @@ def _quoted(word: str) -> str:
     return "'" + shown.replace("\n", "\\n") + "'"
 
 
-def _hint(source: SourceFile, index: int) -> str:
+def _hint(source: SourceFile, index: int, problem: str) -> str:
     """What a syntax error most often means in a specification."""
     line = source.line(source.position(index)[0])
+    if "flow mapping" in problem and "<scalar>" in problem:
+        return "quote a text that contains a comma or a bracket within {…}, or write it as a block (|)"
     if re.search(r"[{,]\s*\w+:\s+:\w", line) or re.search(r"[\[,]\s*:\w", line):
         return "quote a text that starts with ':' within {…} or […]"
     if ": " in line.split(": ", 1)[-1]:

@@ -75,7 +75,7 @@ def _line_break(content: str, index: int) -> int:
 
 def _breaks(content: str, index: int, end: int) -> tuple[list[int], int]:
     """The offsets of the line breaks from ``index`` on, over blank lines, and where the next text starts."""
-    found = []
+    found: list[int] = []
     while True:
         while index < end and content[index] in " \t":
             index += 1

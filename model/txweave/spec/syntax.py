@@ -190,7 +190,22 @@ class Call:
 
 
 Body: TypeAlias = (
-    Sql | Begin | Commit | Rollback | Savepoint | Release | RollbackTo | If | For | While | Set | Choose | Raise | Try | Return | Call
+    Sql
+    | Begin
+    | Commit
+    | Rollback
+    | Savepoint
+    | Release
+    | RollbackTo
+    | If
+    | For
+    | While
+    | Set
+    | Choose
+    | Raise
+    | Try
+    | Return
+    | Call
 )
 
 
@@ -309,7 +324,7 @@ class Model:
     serial: str = "abstract"
     """``abstract``: generated ids are only compared for equality; ``exact``: they are numbers in order."""
     fixes: tuple[str, ...] = ()
-    """Names of the fixes that were applied, in the order given."""
+    """Names of the fixes that were applied, in their canonical order (what a fix requires first, then by name)."""
     expect: dict[str, Expectation] = field(default_factory=dict)
 
 
@@ -343,3 +358,66 @@ class Study:
     title: str
     path: str
     cases: tuple[Case, ...]
+
+
+# --------------------------------------------------------------------------------------------------------------- fixes
+
+
+@dataclass(frozen=True)
+class Setting:
+    """One key of ``set``: its new value, already read; None takes the key out.  ``form`` is the step form that has it, empty
+    when every form does, and ``field`` the field of the step or of its body."""
+
+    key: Text
+    form: str
+    field: str
+    value: object
+
+
+@dataclass(frozen=True)
+class Wrap:
+    """``wrap``: the span of steps from the target to ``to`` (None: the target alone) becomes the body of a try step."""
+
+    name: Text
+    to: Text | None
+    handlers: tuple[Handler, ...] = ()
+    final: tuple[Step, ...] = ()
+    origin: str = ""
+
+
+@dataclass(frozen=True)
+class Change:
+    """What one fix does to one target: ``procedure.step``, or a named condition of the step (``path``)."""
+
+    target: Text
+    procedure: str
+    step: str
+    path: tuple[str, ...] = ()
+    conditions: tuple[Condition, ...] = ()
+    settings: tuple[Setting, ...] = ()
+    replace: Step | None = None
+    before: tuple[Step, ...] = ()
+    after: tuple[Step, ...] = ()
+    wrap: Wrap | None = None
+    remove: bool = False
+
+
+@dataclass(frozen=True)
+class Fix:
+    """A fix: a patch of a model by step names, and what it adds."""
+
+    name: Text
+    title: str = ""
+    requires: tuple[Text, ...] = ()
+    conflicts: tuple[Text, ...] = ()
+    changes: tuple[Change, ...] = ()
+    tables: tuple[Text, ...] = ()
+    columns: tuple[tuple[Text, Text], ...] = ()
+    indexes: tuple[Text, ...] = ()
+    domains: tuple[Domain, ...] = ()
+    data: tuple[Text, ...] = ()
+    procedures: dict[str, Procedure] = field(default_factory=dict)
+    parameters: dict[str, Parameter] = field(default_factory=dict)
+    processes: tuple[tuple[Text, tuple[Role, ...]], ...] = ()
+    """Roles by scenario; ``*`` is every scenario."""
+    bounds: tuple[tuple[Text, int], ...] = ()

@@ -21,12 +21,12 @@ from typing import Any, NoReturn
 from sqlglot import exp
 from sqlglot.dialects.postgres import Postgres
 from sqlglot.errors import ErrorLevel, ParseError, TokenError
-from sqlglot.tokens import Token, TokenType
+from sqlglot.tokenizer_core import Token, TokenType
 
 from txweave.spec.diagnostics import Report
 from txweave.spec.text import Span, Text
 from txweave.sql.intervals import duration
-from txweave.sql.words import ARGUMENTS, CONSTRUCTS, RESERVED, STATEMENTS, TRANSACTION_CONTROL
+from txweave.sql.words import ARGUMENTS, CONSTRUCTS, FALSE_IS_ABSENT, RESERVED, SEQUENCES, STATEMENTS, TRANSACTION_CONTROL
 
 logging.getLogger("sqlglot").setLevel(logging.CRITICAL)  # its warnings are errors here, told with a place
 
@@ -55,7 +55,7 @@ class Reader:
         self.report = report
         self._read: set[tuple[int, str]] = set()
 
-    def get(self, node: exp.Expr, argument: str) -> Any:  # noqa: ANN401 - sqlglot's arguments are untyped
+    def get(self, node: exp.Expr, argument: str) -> Any:
         """An argument of a node; from now on it counts as read."""
         self._read.add((id(node), argument))
         return node.args.get(argument)
@@ -63,7 +63,11 @@ class Reader:
     def many(self, node: exp.Expr, argument: str) -> list[Any]:
         """A list argument."""
         value = self.get(node, argument)
-        return [] if value is None else list(value)
+        if isinstance(value, list):
+            return list(value)
+        if value:
+            self.refuse("Q302", node, f"{argument} of {type(node).__name__} is not in the SQL subset here")
+        return []
 
     def skip(self, node: exp.Expr, *arguments: str) -> None:
         """Mark arguments as read that say nothing beyond the node's class."""
@@ -71,12 +75,35 @@ class Reader:
             self._read.add((id(node), argument))
 
     def place(self, node: object) -> Span:
-        """Where a node stands: the stretch between its outermost words that have a position, or the whole text."""
+        """Where a node stands: the stretch between its outermost words that have a position, with balanced parentheses.
+
+        A node without a position (NULL, TRUE, ``*``) stands where its only word does; else the first word of the text answers.
+        """
         if isinstance(node, exp.Expr):
-            starts = [(n.meta["start"], n.meta["end"] + 1) for n in node.walk() if "start" in n.meta and n.meta["start"] >= 0]
-            if starts:
-                return self.text.span(min(s for s, _ in starts), max(e for _, e in starts))
+            places = [(n.meta["start"], n.meta["end"] + 1) for n in node.walk() if "start" in n.meta and n.meta["start"] >= 0]
+            if places:
+                return self._balanced(min(start for start, _ in places), max(end for _, end in places))
+            if isinstance(node, (exp.Null, exp.Boolean, exp.Star)):
+                shown = node.sql(dialect="postgres").upper()
+                found = [t for t in self.tokens if t.text.upper() == shown and t.token_type is not TokenType.STRING]
+                if len(found) == 1:
+                    return self.text.span(found[0].start, found[0].end + 1)
         return self.word(self.tokens[0].text) if self.tokens else self.text.span()
+
+    def _balanced(self, start: int, end: int) -> Span:
+        inside = [i for i, t in enumerate(self.tokens) if start <= t.start and t.end < end]
+        if inside:
+            first, last, depth, lowest = inside[0], inside[-1], 0, 0
+            for index in inside:
+                kind = self.tokens[index].token_type
+                depth += (kind is TokenType.L_PAREN) - (kind is TokenType.R_PAREN)
+                lowest = min(lowest, depth)
+            while lowest < 0 and first > 0 and self.tokens[first - 1].token_type is TokenType.L_PAREN:
+                first, lowest, depth = first - 1, lowest + 1, depth + 1
+            while depth > 0 and last + 1 < len(self.tokens) and self.tokens[last + 1].token_type is TokenType.R_PAREN:
+                last, depth = last + 1, depth - 1
+            start, end = min(start, self.tokens[first].start), max(end, self.tokens[last].end + 1)
+        return self.text.span(start, end)
 
     def word(self, *words: str) -> Span:
         """Where the first of some words stands, or the whole text."""
@@ -123,7 +150,9 @@ class Reader:
         """Report every non-empty argument of every node that nobody has read."""
         for node in self.root.walk():
             for argument, value in node.args.items():
-                if value is None or value is False or value == [] or value == "" or (id(node), argument) in self._read:
+                if value is None or value == [] or value == "" or (id(node), argument) in self._read:
+                    continue
+                if value is False and (type(node).__name__, argument) in FALSE_IS_ABSENT:
                     continue
                 name, words, remedy = ARGUMENTS.get(argument, (f"{argument} of {type(node).__name__}", (), ""))
                 inner = value[0] if isinstance(value, list) else value
@@ -236,6 +265,7 @@ def _parse(text: Text, tokens: list[Token], report: Report) -> exp.Expr:
 
 def _plain(reason: str) -> str:
     """Sqlglot's words without its class names."""
+    reason = re.sub(r" but got <Token.*", "", reason)
     reason = re.sub(r"Required keyword: '(\w+)' missing for <class '[\w.]*\.(\w+)'>", r"something is missing in \2", reason)
     return reason[:1].lower() + reason[1:]
 
@@ -260,6 +290,13 @@ def parse_statement(text: Text, report: Report, kinds: tuple[str, ...] = ("SELEC
         known = STATEMENTS.get(word, "")
         report.error("Q301", place, f"a statement here starts with {_either(kinds)}, not with {lead.text!r}", known)
         raise Refused
+    for words, name, remedy in SEQUENCES:
+        for index in range(len(tokens)):
+            run = tokens[index : index + len(words)]
+            if tuple(t.text.upper() for t in run) == words and run[0].token_type not in (TokenType.STRING, TokenType.IDENTIFIER):
+                place = text.span(run[0].start, run[-1].end + 1)
+                report.error("Q302", place, f"{name} is not in the SQL subset", remedy)
+                raise Refused
     root = _parse(text, tokens, report)
     reader = Reader(text, tokens, root, report)
     if isinstance(root, exp.Command):
@@ -355,7 +392,7 @@ def _check_tree(reader: Reader, added: tuple[str, ...] = ()) -> None:
 
 # --------------------------------------------------------------------------------------------------- writing out again
 
-_IGNORED = {"(", ")", ",", ";", "AS", "INNER", "OUTER", "ASC"}
+_IGNORED = {"(", ")", ";", "AS", "INNER", "OUTER", "ASC"}
 _SAME = {
     "!=": ("<>",),
     "::": ("CAST",),
@@ -389,8 +426,11 @@ def _words(tokens: list[Token]) -> list[tuple[tuple[str, object], Token]]:
             if index < len(tokens) and duration("1", tokens[index].text.lower()) is not None:
                 unit = tokens[index].text.lower()
                 index += 1
-            amount = duration(literal, unit) if unit else duration(literal, "s")
-            words.append((("interval", literal if amount is None else amount), token))
+            amount = duration(literal, unit)
+            if amount is None and unit is None:
+                amount = duration(literal, "s")
+            shown = " ".join(filter(None, [literal, unit])).lower()
+            words.append((("interval", shown if amount is None else amount), token))
         elif upper == "NULLS" and index < len(tokens) and tokens[index].text.upper() in {"FIRST", "LAST"}:
             index += 1
         else:
@@ -423,7 +463,9 @@ def _compare_words(reader: Reader, added: tuple[str, ...]) -> None:
     missing = [word for word, count in expected.items() if count > 0]
     if missing:
         shown = ", ".join(str(word[1]) for word in missing)
-        reader.refuse("Q303", reader.text.span(), f"the SQL is incomplete, or means something else than it says (it would need {shown})")
+        reader.refuse(
+            "Q303", reader.text.span(), f"the SQL is incomplete, or means something else than it says (it would need {shown})"
+        )
 
 
 def is_reserved(name: str) -> bool:

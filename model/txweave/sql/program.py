@@ -11,7 +11,7 @@ from typing import TypeAlias
 from txweave.spec import syntax
 from txweave.spec.syntax import Scalar
 from txweave.spec.text import Span
-from txweave.sql.tree import Expr, Query, Schema, Statement, Type
+from txweave.sql.tree import Expr, Query, Schema, Statement, Table, Type
 
 
 @dataclass(frozen=True)
@@ -219,3 +219,5 @@ class BoundModel:
     data: tuple[Statement, ...]
     procedures: dict[str, BoundProcedure]
     properties: dict[str, BoundProperty]
+    roles: dict[str, Table] = field(default_factory=dict)
+    """The roles of all scenarios as the tables that properties read: id, status, step, variables."""

@@ -62,6 +62,8 @@ class Unique:
     columns: tuple[str, ...]
     where: Expr | None = None
     primary: bool = False
+    index: bool = False
+    """Made by CREATE UNIQUE INDEX: it is no constraint, and ON CONFLICT ON CONSTRAINT cannot name it."""
     span: Span | None = field(default=None, compare=False)
 
 
@@ -411,11 +413,14 @@ class Select:
 @dataclass(frozen=True)
 class OnConflict:
     """ON CONFLICT.  ``unique``: name of the arbiter, None for any.  ``sets`` None: DO NOTHING; else DO UPDATE, where the
-    existing row has the table's name as ``source`` and the proposed one ``excluded``."""
+    existing row has the table's name as ``source`` and the proposed one ``excluded``.  ``columns`` and ``predicate`` are the
+    inference clause as written, empty with ON CONSTRAINT."""
 
     unique: str | None
     sets: tuple[tuple[str, Expr], ...] | None = None
     where: Expr | None = None
+    columns: tuple[str, ...] = ()
+    predicate: Expr | None = None
     span: Span | None = field(default=None, compare=False)
 
 

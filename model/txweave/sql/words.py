@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+# fmt: off
 RESERVED = frozenset(
-    """
-    ALL ANALYSE ANALYZE AND ANY ARRAY AS ASC ASYMMETRIC BOTH CASE CAST CHECK COLLATE COLUMN CONSTRAINT CREATE CURRENT_CATALOG
-    CURRENT_DATE CURRENT_ROLE CURRENT_TIME CURRENT_TIMESTAMP CURRENT_USER DEFAULT DEFERRABLE DESC DISTINCT DO ELSE END EXCEPT
-    FALSE FETCH FOR FOREIGN FROM GRANT GROUP HAVING IN INITIALLY INTERSECT INTO LATERAL LEADING LIMIT LOCALTIME LOCALTIMESTAMP
-    NOT NULL OFFSET ON ONLY OR ORDER PLACING PRIMARY REFERENCES RETURNING SELECT SESSION_USER SOME SYMMETRIC SYSTEM_USER TABLE
-    THEN TO TRAILING TRUE UNION UNIQUE USER USING VARIADIC WHEN WHERE WINDOW WITH
-    AUTHORIZATION BINARY COLLATION CONCURRENTLY CROSS CURRENT_SCHEMA FREEZE FULL ILIKE INNER IS ISNULL JOIN LEFT LIKE NATURAL
-    NOTNULL OUTER OVERLAPS RIGHT SIMILAR TABLESAMPLE VERBOSE
-    """.split()
+    {
+        "ALL", "ANALYSE", "ANALYZE", "AND", "ANY", "ARRAY", "AS", "ASC", "ASYMMETRIC", "AUTHORIZATION", "BINARY",
+        "BOTH", "CASE", "CAST", "CHECK", "COLLATE", "COLLATION", "COLUMN", "CONCURRENTLY", "CONSTRAINT", "CREATE",
+        "CROSS", "CURRENT_CATALOG", "CURRENT_DATE", "CURRENT_ROLE", "CURRENT_SCHEMA", "CURRENT_TIME",
+        "CURRENT_TIMESTAMP", "CURRENT_USER", "DEFAULT", "DEFERRABLE", "DESC", "DISTINCT", "DO", "ELSE", "END",
+        "EXCEPT", "FALSE", "FETCH", "FOR", "FOREIGN", "FREEZE", "FROM", "FULL", "GRANT", "GROUP", "HAVING", "ILIKE",
+        "IN", "INITIALLY", "INNER", "INTERSECT", "INTO", "IS", "ISNULL", "JOIN", "LATERAL", "LEADING", "LEFT", "LIKE",
+        "LIMIT", "LOCALTIME", "LOCALTIMESTAMP", "NATURAL", "NOT", "NOTNULL", "NULL", "OFFSET", "ON", "ONLY", "OR",
+        "ORDER", "OUTER", "OVERLAPS", "PLACING", "PRIMARY", "REFERENCES", "RETURNING", "RIGHT", "SELECT",
+        "SESSION_USER", "SIMILAR", "SOME", "SYMMETRIC", "SYSTEM_USER", "TABLE", "TABLESAMPLE", "THEN", "TO",
+        "TRAILING", "TRUE", "UNION", "UNIQUE", "USER", "USING", "VARIADIC", "VERBOSE", "WHEN", "WHERE", "WINDOW",
+        "WITH",
+    }
 )
+# fmt: on
 """PostgreSQL's reserved words, with those that may only name functions and types."""
 
 TRANSACTION_CONTROL = {
@@ -115,6 +121,12 @@ CONSTRUCTS: dict[str, tuple[str, tuple[str, ...], str]] = {
     "JSONExtractScalar": ("a JSON operator", ("->>",), ""),
     "Dot": ("a composite value", (), ""),
     "Default": ("DEFAULT here", ("DEFAULT",), "DEFAULT may stand for a whole value in VALUES or SET"),
+    "GroupingSets": ("GROUPING SETS", ("GROUPING",), "write one query per set"),
+    "Rollup": ("ROLLUP", ("ROLLUP",), "write one query per set"),
+    "Cube": ("CUBE", ("CUBE",), "write one query per set"),
+    "Order": ("ORDER BY inside an aggregate", ("ORDER",), ""),
+    "Var": ("this word", (), ""),
+    "SelectDistinct": ("DISTINCT here", ("DISTINCT",), ""),
     "Alias": ("a name given here", (), ""),
     "Star": ("* here", ("*",), "name the columns"),
 }
@@ -168,3 +180,46 @@ ARGUMENTS: dict[str, tuple[str, tuple[str, ...], str]] = {
     "expressions": ("a list", (), ""),
 }
 """An argument that nobody read: what it is called, words that show where it stands, and what to write instead."""
+
+SEQUENCES: tuple[tuple[tuple[str, ...], str, str], ...] = (
+    (("CURRENT", "OF"), "WHERE CURRENT OF", "select the row by its key"),
+    (("OVERRIDING", "SYSTEM"), "OVERRIDING SYSTEM VALUE", "generated ids are not written: leave the column out"),
+    (("OVERRIDING", "USER"), "OVERRIDING USER VALUE", "generated ids are not written: leave the column out"),
+    (("ISNULL",), "ISNULL", "write IS NULL"),
+    (("NOTNULL",), "NOTNULL", "write IS NOT NULL"),
+)
+"""Words that the parser does not know, or reads as something else: what they are, and what to write instead."""
+
+FALSE_IS_ABSENT = frozenset(
+    {
+        ("Alter", "cascade"),
+        ("Alter", "check"),
+        ("Alter", "exists"),
+        ("Alter", "iceberg"),
+        ("Alter", "not_valid"),
+        ("Alter", "only"),
+        ("CheckColumnConstraint", "enforced"),
+        ("ColumnDef", "exists"),
+        ("Create", "concurrently"),
+        ("Create", "exists"),
+        ("Create", "refresh"),
+        ("Create", "replace"),
+        ("Create", "unique"),
+        ("DataType", "nested"),
+        ("Delete", "cluster"),
+        ("IndexParameters", "with_storage"),
+        ("Insert", "by_name"),
+        ("Insert", "exists"),
+        ("Insert", "ignore"),
+        ("Insert", "overwrite"),
+        ("Insert", "partition"),
+        ("Insert", "settings"),
+        ("Insert", "source"),
+        ("Insert", "stored"),
+        ("OnConflict", "duplicate"),
+        ("Returning", "into"),
+        ("UniqueColumnConstraint", "nulls"),
+    }
+)
+"""Arguments for which the parser writes False when the option is not there; elsewhere False may mean something
+(``GROUP BY DISTINCT`` is ``all=False``)."""

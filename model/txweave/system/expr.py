@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, fields
 from typing import Any, ClassVar, NamedTuple, TypeAlias, TypeVar, dataclass_transform
-from weakref import WeakValueDictionary
+from weakref import WeakKeyDictionary, WeakValueDictionary
 
 
 class Elem(NamedTuple):
@@ -524,6 +524,27 @@ def substitute(node: Expr, mapping: Mapping[Local, Expr]) -> Expr:
     if not mapping:
         return node
     return transform(node, lambda item: mapping.get(item) if isinstance(item, Local) else None)
+
+
+_FREE: WeakKeyDictionary[Expr, frozenset[Local]] = WeakKeyDictionary()
+
+
+def free_locals(node: Expr) -> frozenset[Local]:
+    """Locals that occur free."""
+    found = _FREE.get(node)
+    if found is None:
+        if isinstance(node, Local):
+            found = frozenset([node])
+        else:
+            found = frozenset().union(*(free_locals(child) for child in children(node)))
+            if isinstance(node, Quantified | Count | Fold):
+                found -= frozenset(node.locals)
+            elif isinstance(node, Pick):
+                found = (free_locals(node.body) | free_locals(node.term)) - frozenset(node.locals) | free_locals(node.default)
+            elif isinstance(node, Least):
+                found = (free_locals(node.body) - {node.local}) | free_locals(node.value)
+        _FREE[node] = found
+    return found
 
 
 def functions_in(nodes: Iterable[Expr]) -> set[str]:

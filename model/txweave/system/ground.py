@@ -162,6 +162,7 @@ class Grounder:
     def __init__(self, system: System) -> None:
         self.system = system
         self.sizes = {sort.name: sort.size for sort in system.sorts}
+        self.expanded: dict[tuple[Expr, tuple[Expr, ...]], Expr] = {}
         self.age_cells = 0
         for function in system.functions:
             if function.domain.ages is not None:
@@ -225,33 +226,45 @@ class Grounder:
                     return env[item]
                 case x.Apply(function, args):
                     return self._apply(function, tuple(x.transform(a, change, memo) for a in args))
-                case x.Quantified(every, bound, body):
-                    parts = (self.ground(body, {**env, **more}) for more in self.assignments(bound))
-                    return x.conj(*parts) if every else x.disj(*parts)
-                case x.Count(bound, body):
-                    return _sum([self.ground(body, {**env, **more}) for more in self.assignments(bound)])
-                case x.Fold():
-                    return self._fold(item, env)
-                case x.Pick(bound, body, term, default):
-                    result = self.ground(default, env)
-                    for more in reversed(list(self.assignments(bound))):
-                        inner = {**env, **more}
-                        result = x.ite(self.ground(body, inner), self.ground(term, inner), result)
-                    return result
-                case x.Least(bound_local, value, body):
-                    chosen = x.transform(value, change, memo)
-                    assert isinstance(chosen, x.Const), "the canonical choice is made by an action's parameter"
-                    here = self.ground(body, {**env, bound_local: chosen})
-                    smaller = [
-                        x.neg(self.ground(body, {**env, **more}))
-                        for more in self.assignments((bound_local,))
-                        if _before(more[bound_local], chosen)
-                    ]
-                    return x.conj(here, *smaller)
+                case x.Quantified() | x.Count() | x.Fold() | x.Pick() | x.Least():
+                    free = sorted(x.free_locals(item), key=lambda free_local: free_local.name)
+                    key = (item, tuple(env[free_local] for free_local in free))
+                    done = self.expanded.get(key)
+                    if done is None:
+                        done = self.expanded[key] = self._expand(item, {f: env[f] for f in free})
+                    return done
                 case _:
                     return None
 
         return x.transform(node, change, memo)
+
+    def _expand(self, node: Expr, env: dict[Local, Expr]) -> Expr:
+        """A binder, expanded over the elements of its locals."""
+        match node:
+            case x.Quantified(every, bound, body):
+                parts = (self.ground(body, {**env, **more}) for more in self.assignments(bound))
+                return x.conj(*parts) if every else x.disj(*parts)
+            case x.Count(bound, body):
+                return _sum([self.ground(body, {**env, **more}) for more in self.assignments(bound)])
+            case x.Fold():
+                return self._fold(node, env)
+            case x.Pick(bound, body, term, default):
+                result = self.ground(default, env)
+                for more in reversed(list(self.assignments(bound))):
+                    inner = {**env, **more}
+                    result = x.ite(self.ground(body, inner), self.ground(term, inner), result)
+                return result
+            case x.Least(bound_local, value, body):
+                chosen = self.ground(value, env)
+                assert isinstance(chosen, x.Const), "the canonical choice is made by an action's parameter"
+                here = self.ground(body, {**env, bound_local: chosen})
+                smaller = [
+                    x.neg(self.ground(body, {**env, **more}))
+                    for more in self.assignments((bound_local,))
+                    if _before(more[bound_local], chosen)
+                ]
+                return x.conj(here, *smaller)
+        raise AssertionError(node)
 
     def _apply(self, function: str, args: tuple[Expr, ...]) -> Expr:
         """``function`` at ground arguments; an argument that is not constant is cased over its possible elements."""

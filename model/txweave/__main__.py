@@ -1,0 +1,6 @@
+"""``python -m txweave``."""
+
+from txweave.cli import main
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,329 @@
+"""The pipeline: bind, lower, ground, explore, judge, compare.  Nothing is printed here.
+
+Every counterexample is replayed by the reference interpreter before it is reported; two engines that both have an answer must agree.
+Where either fails, the verdict is not to be trusted and the result says so (exit status 4).
+"""
+
+from __future__ import annotations
+
+import time
+import traceback
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from txweave.collect import Selected
+from txweave.report.story import Place, tell
+from txweave.results import Answer, CaseResult, Expected, Exploration, Finding, PropertyResult, Relation
+from txweave.spec import syntax
+from txweave.spec.diagnostics import SpecError
+from txweave.verdict import Limits, Outcome, Progress, Status, Verdict
+from txweave.view import Viewer, keys_of
+
+if TYPE_CHECKING:
+    from txweave.trace import State
+    from txweave.spec.parameters import Value
+    from txweave.sql.program import BoundModel
+    from txweave.system.ground import GroundSystem
+
+BOTH_UP_TO = 20_000
+"""Without ``--engine``, Z3 answers as well when exploration found at most so many states."""
+
+HARVEST = 100_000
+"""Z3 is shown the reachable states, to find invariants from, where there are at most so many."""
+
+Z3_SECONDS = 60.0
+"""Without ``--engine`` and ``--timeout``, how long Z3 may take for a case."""
+
+
+@dataclass(frozen=True)
+class Options:
+    """How to check.  ``engine``: ``explicit``, ``z3``, ``both``, or empty for both up to :data:`BOTH_UP_TO` states.
+
+    ``properties``: only these (empty: all).  ``timeout``: seconds for a whole case.  ``max_depth``: steps, for Z3.
+    """
+
+    engine: str = ""
+    properties: tuple[str, ...] = ()
+    max_states: int | None = None
+    max_memory: int | None = None
+    timeout: float | None = None
+    max_depth: int | None = None
+
+
+@dataclass(frozen=True)
+class Watch:
+    """Callbacks that a caller may have: ``progress`` (engine, how far), ``stop`` (polled; true ends with what is known)."""
+
+    progress: Callable[[str, Progress], None] | None = None
+    stop: Callable[[], bool] | None = None
+
+
+def run_case(selected: Selected, options: Options, watch: Watch | None = None) -> CaseResult:
+    """Everything about one case; whatever goes wrong is in the result."""
+    started = time.monotonic()
+    blank = describe(selected)
+    try:
+        result = _Run(selected, options, watch or Watch(), started).result(blank)
+    except SpecError as error:
+        result = replace(blank, errors=error.diagnostics)
+    except (KeyboardInterrupt, SystemExit):
+        raise
+    except BaseException as error:  # noqa: BLE001 - one broken case must not hide the others; the traceback is kept
+        message = f"internal error: {type(error).__name__}: {error}" if str(error) else f"internal error: {type(error).__name__}"
+        result = replace(blank, failures=(message,), debug=traceback.format_exc())
+    return replace(result, seconds=time.monotonic() - started)
+
+
+def describe(selected: Selected) -> CaseResult:
+    """What is known of a case before it is run."""
+    from txweave.spec.parameters import show_value
+
+    case = selected.case
+    scenario = case.model.scenarios[case.scenario]
+    return CaseResult(
+        path=selected.path,
+        study=selected.study,
+        model=case.model.name.value,
+        case=case.name,
+        scenario=case.scenario,
+        title=scenario.title or case.model.title,
+        place=Place.of(case.span),
+        fixes=case.fixes,
+        settings=tuple((name, show_value(value)) for name, value in _settings(case)),
+    )
+
+
+def _settings(case: syntax.Case) -> tuple[tuple[str, Value], ...]:
+    return case.settings
+
+
+def prepare(selected: Selected) -> tuple[BoundModel, GroundSystem]:
+    """A case's bound model and finite system.
+
+    Raises:
+        SpecError: the specification is wrong, or has something that is not modelled.
+    """
+    from txweave.semantics import lower
+    from txweave.sql.bind import bind_model
+    from txweave.system.ground import ground
+
+    bound = bind_model(selected.case.model)
+    return bound, ground(lower(bound, selected.case.scenario))
+
+
+def expectation(case: syntax.Case, name: str) -> Expected:
+    """What is expected of a property: what the case says, otherwise that it holds."""
+    said = case.expect.get(name)
+    if said is None:
+        return Expected("holds")
+    length = (said.length,) if isinstance(said.length, int) else said.length
+    return Expected(said.verdict, length, stated=True, place=Place.of(said.span))
+
+
+class _Run:
+    def __init__(self, selected: Selected, options: Options, watch: Watch, started: float) -> None:
+        self.selected = selected
+        self.case = selected.case
+        self.options = options
+        self.watch = watch
+        self.started = started
+        self.failures: list[str] = []
+
+    def result(self, blank: CaseResult) -> CaseResult:
+        bound, system = prepare(self.selected)
+        wanted = self.options.properties
+        names = [p.name for p in system.properties if not wanted or p.name in wanted]
+        if not names:
+            return blank
+        outcomes = self._outcomes(system, names)
+        viewer = Viewer(system, keys_of(bound))
+        from txweave.vacuity import findings
+
+        return replace(
+            blank,
+            properties=tuple(self._property(name, system, viewer, outcomes) for name in names),
+            explorations=tuple(
+                Exploration(o.engine, o.states, o.transitions, o.depth, o.complete, o.stopped, o.seconds) for o in outcomes
+            ),
+            findings=findings(system, bound, outcomes, names),
+            assumptions=system.system.assumptions,
+            failures=tuple(self.failures),
+        )
+
+    # --------------------------------------------------------------------------------------------------------- engines
+
+    def _limits(self, engine: str, cap: float | None = None) -> Limits:
+        rest: float | None = None
+        if self.options.timeout is not None:
+            rest = max(0.01, self.options.timeout - (time.monotonic() - self.started))
+        elif cap is not None:
+            rest = cap
+        report = self.watch.progress
+        return Limits(
+            max_states=self.options.max_states,
+            max_memory=self.options.max_memory,
+            timeout=rest,
+            max_depth=self.options.max_depth,
+            progress=(lambda p: report(engine, p)) if report is not None else None,
+            stop=self.watch.stop,
+        )
+
+    def _stopped(self) -> bool:
+        return self.watch.stop is not None and self.watch.stop()
+
+    def _outcomes(self, system: GroundSystem, names: list[str]) -> list[Outcome]:
+        engine = self.options.engine
+        found: list[Outcome] = []
+        explored = None
+        if engine != "z3":
+            from txweave.engines import explicit
+
+            explored = explicit.check(system, names, self._limits("explicit"))
+            found.append(explored)
+        if engine in {"z3", "both"} or (not engine and explored is not None and self._small(explored)):
+            if explored is not None and self._stopped():
+                return found
+            from txweave.engines import z3
+
+            cap = None if engine else Z3_SECONDS
+            found.append(z3.check(system, names, self._limits("z3", cap), self._harvest(system, explored)))
+        return found
+
+    def _harvest(self, system: GroundSystem, explored: Outcome | None) -> list[State] | None:
+        """The reachable states, a hint from which Z3 finds invariants; nothing where there are too many."""
+        if explored is not None and (explored.stopped or explored.states > HARVEST):
+            return None
+        from txweave.engines import explicit
+
+        limits = self._limits("explicit")
+        limits.max_states = min(HARVEST, limits.max_states or HARVEST)
+        found = explicit.explore(system, limits=limits)
+        return [found.state(number) for number in range(len(found.packed))] if found.complete else None
+
+    @staticmethod
+    def _small(outcome: Outcome) -> bool:
+        return outcome.complete and outcome.states <= BOTH_UP_TO
+
+    # -------------------------------------------------------------------------------------------------------- verdicts
+
+    def _property(self, name: str, system: GroundSystem, viewer: Viewer, outcomes: list[Outcome]) -> PropertyResult:
+        source = system.find(name).source
+        verdicts = [o.verdicts[name] for o in outcomes if name in o.verdicts]
+        broken = [*self._judged(name, verdicts), *disagreements(verdicts)]
+        final = combine(name, verdicts)
+        expected = expectation(self.case, name)
+        length = _length(final)
+        relation, difference = compare(final, expected)
+        if broken:
+            relation, difference = Relation.FAILED, ""
+            self.failures += [f"{name}: {sentence}" for sentence in broken]
+        story = None
+        if final.trace is not None and relation is not Relation.FAILED:
+            story = tell(final.trace, name, viewer, self.case.model.properties.get(name))
+        notes = tuple(dict.fromkeys(note for verdict in verdicts for note in verdict.notes))
+        return PropertyResult(
+            name=name,
+            kind=source.kind,
+            title=source.title,
+            place=Place.of(source.span),
+            status=final.status,
+            text=final.text,
+            expected=expected,
+            relation=relation,
+            answers=tuple(map(_answer, verdicts)),
+            difference=difference,
+            length=length,
+            notes=notes,
+            story=story,
+            trace=final.trace,
+        )
+
+    def _judged(self, name: str, verdicts: Iterable[Verdict]) -> list[str]:
+        from txweave.judge import judge
+
+        found: list[str] = []
+        for verdict in verdicts:
+            if verdict.status is not Status.VIOLATED:
+                continue
+            if verdict.trace is None:
+                found.append(f"{verdict.engine} says violated and gives no counterexample")
+                continue
+            problems = judge(verdict.trace, name)
+            if problems:
+                found.append(f"the counterexample of {verdict.engine} is not one: {'; '.join(problems)}")
+        return found
+
+
+def _answer(verdict: Verdict) -> Answer:
+    status = verdict.status
+    return Answer(verdict.engine, status, verdict.text, _length(verdict), verdict.notes, verdict.seconds)
+
+
+def _length(verdict: Verdict) -> tuple[int, ...] | None:
+    if verdict.trace is None:
+        return None
+    length = verdict.trace.length
+    return (length,) if isinstance(length, int) else length
+
+
+_STRENGTH = (Status.VIOLATED, Status.PROVED, Status.HOLDS, Status.UNKNOWN)
+
+
+def combine(name: str, verdicts: list[Verdict]) -> Verdict:
+    """The final verdict: a violation, else a proof, else that it holds; the first engine's where several say the same.
+
+    A ``holds`` without truncation is preferred to one with: it says more.
+    """
+    if not verdicts:
+        return Verdict(name, Status.UNKNOWN, "", reason="no engine has an answer")
+    return min(verdicts, key=lambda v: (_STRENGTH.index(v.status), bool(v.truncated) and v.status is Status.HOLDS))
+
+
+def disagreements(verdicts: list[Verdict]) -> list[str]:
+    """How engines contradict each other: on the verdict, or on a length that both claim to be the shortest."""
+    found: list[str] = []
+    decided = [v for v in verdicts if v.status is not Status.UNKNOWN]
+    for index, one in enumerate(decided):
+        for other in decided[index + 1 :]:
+            pair = f"{one.engine} says {one.text}, {other.engine} says {other.text}"
+            if (one.status is Status.VIOLATED) != (other.status is Status.VIOLATED):
+                found.append(f"the engines disagree: {pair}")
+            elif one.status is Status.VIOLATED and claims_shortest(one) and claims_shortest(other):
+                a, b = _length(one), _length(other)
+                if a != b:
+                    found.append(f"the engines disagree on the shortest counterexample: {one.engine} {a}, {other.engine} {b}")
+    return found
+
+
+def claims_shortest(verdict: Verdict) -> bool:
+    """Whether an engine claims that there is no shorter counterexample; a note says so where it does not."""
+    return not any("shortest" in note for note in verdict.notes)
+
+
+def compare(verdict: Verdict, expected: Expected) -> tuple[Relation, str]:
+    """How a verdict relates to what is expected, and the difference in words."""
+    if verdict.status is Status.UNKNOWN:
+        return Relation.INCONCLUSIVE, ""
+    length = _length(verdict)
+    said = expected.text if expected.stated else "holds (nothing else is said)"
+    if expected.verdict == "violated":
+        if verdict.status is not Status.VIOLATED:
+            return Relation.DIFFERS, f"{verdict.text}, expected {said}"
+        if expected.length is not None and expected.length != length:
+            return Relation.DIFFERS, f"violated as expected, but in {_steps(length)} instead of {_steps(expected.length)}"
+        return Relation.AS_EXPECTED, ""
+    if verdict.status is Status.PROVED or (verdict.status is Status.HOLDS and expected.verdict == "holds"):
+        return Relation.AS_EXPECTED, ""
+    return Relation.DIFFERS, f"{verdict.text}, expected {said}"
+
+
+def _steps(length: tuple[int, ...] | None) -> str:
+    if length is None:
+        return "no steps"
+    if len(length) == 1:
+        return f"{length[0]} step{'' if length[0] == 1 else 's'}"
+    return f"{length[0]} and a loop of {length[1]}"
+
+
+__all__ = ["BOTH_UP_TO", "Finding", "Options", "Watch", "combine", "compare", "describe", "disagreements", "prepare", "run_case"]

@@ -1,0 +1,467 @@
+"""The command ``txweave``.
+
+Results go to standard output, errors and progress to standard error.  What is slow to import (rich, Z3, networkx, sqlglot) is
+imported by the command that needs it, so that ``txweave --help`` answers at once.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+import txweave
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from txweave.collect import Choice
+    from txweave.results import CaseResult
+    from txweave.spec import syntax
+    from txweave.spec.diagnostics import Diagnostic
+
+REPORT = "This is a fault of txweave, not of your specification. Please report it; TXWEAVE_DEBUG=1 shows where it happened."
+
+
+def _version(context: click.Context, _: click.Parameter, value: bool) -> None:
+    if not value or context.resilient_parsing:
+        return
+    import platform
+    from importlib.metadata import PackageNotFoundError, version
+
+    try:
+        z3 = f"Z3 {version('z3-solver')}"
+    except PackageNotFoundError:
+        z3 = "no Z3"
+    click.echo(f"txweave {txweave.__version__} (Python {platform.python_version()}, {z3})")
+    context.exit()
+
+
+class _Group(click.Group):
+    """Suggests the command that was meant."""
+
+    def resolve_command(self, ctx: click.Context, args: list[str]) -> tuple[str | None, click.Command | None, list[str]]:
+        try:
+            return super().resolve_command(ctx, args)
+        except click.UsageError as error:
+            from txweave.collect import suggestion
+
+            raise click.UsageError(f"there is no command {args[0]!r}{suggestion(args[0], self.commands)}", ctx) from error
+
+
+@click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.option("--version", is_flag=True, is_eager=True, expose_value=False, callback=_version, help="Versions, Z3's as well.")
+def cli() -> None:
+    """Model-check procedures that share an SQL database.
+
+    A specification holds the SQL that a program sends and what must never happen. Every interleaving, crash and lock wait is
+    explored; a violation is told as the shortest story.
+    """
+
+
+def _settings(context: click.Context, parameter: click.Parameter, values: tuple[str, ...]) -> tuple[tuple[str, str], ...]:
+    found: dict[str, str] = {}
+    for item in values:
+        name, equals, value = item.partition("=")
+        if not equals or not name:
+            raise click.BadParameter(f"{item!r} is not name=value", context, parameter)
+        if name in found:
+            raise click.BadParameter(f"{name!r} is set twice", context, parameter)
+        found[name] = value
+    return tuple(found.items())
+
+
+def _changing(command: Callable[..., Any]) -> Callable[..., Any]:
+    """The options that change a model."""
+    command = click.option(
+        "--set", "settings", multiple=True, metavar="NAME=VALUE", callback=_settings, help="Another value of a parameter."
+    )(command)
+    return click.option("--fix", "fixes", multiple=True, metavar="FILE", help="Apply a fix (repeatable).")(command)
+
+
+# --------------------------------------------------------------------------------------------------------------- check
+
+
+@cli.command(
+    epilog="Exit status: 0 all as expected; 1 a verdict differs from what is expected; 2 the command or a specification is wrong, "
+    "or there is nothing to check; 3 inconclusive (a limit, a bound, Ctrl-C); 4 a self-check failed. "
+    "Of several the first in the order 4, 2, 1, 3 counts."
+)
+@click.argument("paths", nargs=-1, metavar="[PATH]...")
+@click.option("--case", "cases", multiple=True, metavar="NAME", help="Only this case (repeatable).")
+@click.option("--property", "properties", multiple=True, metavar="NAME", help="Only this property (repeatable).")
+@_changing
+@click.option("--scenario", "scenarios", multiple=True, metavar="NAME", help="Only this scenario (repeatable).")
+@click.option(
+    "--engine",
+    type=click.Choice(["explicit", "z3", "both"]),
+    help="Default: both up to 20,000 states, explicit beyond.",
+)
+@click.option("-j", "jobs", type=click.IntRange(min=1), default=1, metavar="N", help="Check N cases at a time.")
+@click.option("--max-states", type=click.IntRange(min=1), metavar="N", help="Explore at most N states of a case.")
+@click.option("--max-memory", type=click.IntRange(min=1), metavar="MIB", help="Use at most so much memory.")
+@click.option("--max-depth", type=click.IntRange(min=0), metavar="N", help="Search at most N steps deep with Z3.")
+@click.option("--timeout", type=click.FloatRange(min=0, min_open=True), metavar="SECONDS", help="For each case.")
+@click.option("--format", "form", type=click.Choice(["text", "json"]), default="text", help="Of the report (default: text).")
+@click.option("-o", "--output", metavar="FILE", help="Write the report here; the terminal shows the text as well.")
+@click.option("--story", "told", is_flag=False, flag_value="*", multiple=True, metavar="[PROPERTY]", help="Tell expected stories too.")
+@click.option("--no-story", is_flag=True, help="Tell no stories.")
+@click.option("--no-timing", is_flag=True, help="Leave out seconds and versions, so that output can be compared.")
+@click.option("-q", "--quiet", is_flag=True, help="Show only what is not as expected.")
+def check(
+    paths: tuple[str, ...],
+    cases: tuple[str, ...],
+    properties: tuple[str, ...],
+    fixes: tuple[str, ...],
+    settings: tuple[tuple[str, str], ...],
+    scenarios: tuple[str, ...],
+    engine: str | None,
+    jobs: int,
+    max_states: int | None,
+    max_memory: int | None,
+    max_depth: int | None,
+    timeout: float | None,
+    form: str,
+    output: str | None,
+    told: tuple[str, ...],
+    no_story: bool,
+    no_timing: bool,
+    quiet: bool,
+) -> None:
+    """Check specifications (default: those in specs/) and compare the verdicts with what they expect.
+
+    A PATH is a study, a model, or a directory that is searched for studies and for models with expectations of their own. A model
+    that is named itself is checked in every scenario. With --fix or --set nothing but the truth is known: every
+    property is expected to hold.
+    """
+    from txweave.check import Options
+    from txweave.collect import Choice, check_properties, collect
+    from txweave.report.text import Style
+    from txweave.results import Exit, worst
+    from txweave.run import run_cases
+
+    choice = Choice(cases, scenarios, fixes, settings)
+    with _usage():
+        collection = collect(paths or ("specs",), choice)
+        wanted = tuple(dict.fromkeys((*properties, *(name for name in told if name != "*"))))
+        if not collection.errors:
+            check_properties(collection.cases, wanted)
+    _show_errors(collection.errors)
+    options = Options(engine or "", properties, max_states, max_memory, timeout, max_depth)
+    selected = collection.cases
+    if properties:
+        selected = [s for s in selected if any(name in s.case.model.properties for name in properties)]
+        if not selected and not collection.errors:
+            raise click.UsageError("no case is left by --property together with --case and --scenario")
+    with _interruptible() as stop, _progress(len(selected), quiet) as listener:
+        results = run_cases(selected, options, jobs, listener, stop)
+    for result in results:
+        if result.errors:
+            _show_errors([(result.path, result.errors)])
+        if result.debug and os.environ.get("TXWEAVE_DEBUG"):
+            click.echo(result.debug, err=True)
+    statuses = [r.exit for r in results] + ([Exit.ERROR] if collection.errors or not results else [])
+    status = worst(statuses)
+    stories = "none" if no_story else "all" if "*" in told else "unexpected"
+    style = Style(not no_timing, engine == "both", stories, tuple(told), quiet)
+    document = None
+    if form == "json":
+        from txweave.report import json
+
+        document = json.dumps(json.document(results, collection.errors, int(status), timing=not no_timing))
+    if document is None or output is not None:
+        _text(results, style, None)
+    if output is not None:
+        _write(output, document, results, style)
+    elif document is not None:
+        click.echo(document, nl=False)
+    if any(r.debug for r in results):
+        click.echo(REPORT, err=True)
+    sys.exit(int(status))
+
+
+def _text(results: Sequence[CaseResult], style: Any, file: Any) -> None:
+    from txweave.report.text import Writer
+
+    writer = Writer(_console(file), style)
+    writer.results(results)
+    if results and not (style.quiet and all(r.exit == 0 for r in results)):
+        writer.summary(results)
+
+
+def _write(output: str, document: str | None, results: Sequence[CaseResult], style: Any) -> None:
+    try:
+        with Path(output).open("w", encoding="utf-8") as file:
+            if document is not None:
+                file.write(document)
+            else:
+                _text(results, style, file)
+    except OSError as error:
+        raise click.ClickException(f"cannot write {output}: {error.strerror}") from error
+
+
+def _console(file: Any = None, *, stderr: bool = False) -> Console:
+    """A console: as wide as the terminal, or 100 columns (``COLUMNS`` says otherwise) where there is none."""
+    from rich.console import Console
+
+    stream = file or (sys.stderr if stderr else sys.stdout)
+    width = None
+    if not stream.isatty():
+        columns = os.environ.get("COLUMNS", "")
+        width = int(columns) if columns.isdigit() and int(columns) >= 40 else 100
+    return Console(file=stream, width=width, highlight=False, force_terminal=None if stream.isatty() else False)
+
+
+def _show_errors(errors: Sequence[tuple[str, tuple[Diagnostic, ...]]]) -> None:
+    shown: set[str] = set()
+    for _, found in errors:
+        for item in found:
+            text = item.render()
+            if text not in shown:
+                shown.add(text)
+                click.echo(text + "\n", err=True)
+    codes = sorted({item.code for _, found in errors for item in found})
+    if codes:
+        click.echo(f"txweave explain {codes[0]} tells more.", err=True)
+
+
+@contextmanager
+def _usage() -> Iterator[None]:
+    """Turns what the command asked wrongly into a message and exit status 2."""
+    from txweave.collect import Usage
+
+    try:
+        yield
+    except Usage as error:
+        raise click.UsageError(str(error)) from error
+
+
+@contextmanager
+def _interruptible() -> Iterator[Callable[[], bool]]:
+    """Ctrl-C once ends with what is known, twice aborts."""
+    import signal
+
+    pressed = False
+
+    def note(signum: int, frame: Any) -> None:  # noqa: ARG001
+        nonlocal pressed
+        if pressed:
+            raise KeyboardInterrupt
+        pressed = True
+        click.echo("\ninterrupted: ending with what is known (once more to abort)", err=True)
+
+    try:
+        before = signal.signal(signal.SIGINT, note)
+    except ValueError:  # not the main thread: whoever runs it there handles Ctrl-C
+        yield lambda: pressed
+        return
+    try:
+        yield lambda: pressed
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+@contextmanager
+def _progress(total: int, quiet: bool) -> Iterator[Any]:
+    """On a terminal one line on standard error says how far the exploration is; elsewhere nothing does."""
+    from txweave.run import Listener
+
+    if quiet or not sys.stderr.isatty() or total == 0:
+        yield Listener()
+        return
+    from txweave.report.progress import Ticker
+
+    with Ticker(_console(stderr=True), total) as ticker:
+        yield Listener(ticker.begins, ticker.progress, ticker.done)
+
+
+# ----------------------------------------------------------------------------------------------- show, simulate, graph
+
+
+def _model(path: str, choice: Choice) -> syntax.Model:
+    """A model with fixes and settings; what is wrong is shown, and ends the command."""
+    from txweave.collect import FIX, STUDY, changed_model, find_files
+    from txweave.spec.diagnostics import SpecError
+    from txweave.spec.load import load_fix, load_model
+
+    if path.endswith((STUDY, FIX)):
+        raise click.UsageError(f"{path} is no model: name the *.model.yaml file, and fixes with --fix")
+    with _usage():
+        find_files((path,))
+    if Path(path).is_dir():
+        raise click.UsageError(f"{path} is a directory: name a model")
+    try:
+        return changed_model(load_model(path), [load_fix(name) for name in choice.fixes], choice)
+    except SpecError as error:
+        _show_errors([(path, error.diagnostics)])
+        sys.exit(2)
+
+
+def _scenario(model: syntax.Model, path: str, scenario: str | None, choice: Choice) -> Any:
+    """One scenario of a model, as a case."""
+    from txweave.collect import Selected, suggestion
+    from txweave.spec import syntax as words
+
+    if scenario is None:
+        if len(model.scenarios) != 1:
+            raise click.UsageError(f"say which scenario with --scenario: {', '.join(model.scenarios)}")
+        scenario = next(iter(model.scenarios))
+    if scenario not in model.scenarios:
+        raise click.UsageError(f"there is no scenario {scenario!r}{suggestion(scenario, model.scenarios)}")
+    span = model.scenarios[scenario].name.span()
+    settings = tuple((name, model.parameters[name].value) for name, _ in choice.settings)
+    return Selected(path, "", words.Case(scenario, span, model, scenario, model.fixes, settings))
+
+
+def _prepared(path: str, scenario: str | None, choice: Choice) -> tuple[Any, Any]:
+    from txweave.check import prepare
+    from txweave.spec.diagnostics import SpecError
+
+    selected = _scenario(_model(path, choice), path, scenario, choice)
+    try:
+        return prepare(selected)
+    except SpecError as error:
+        _show_errors([(path, error.diagnostics)])
+        sys.exit(2)
+
+
+@cli.command()
+@click.argument("model")
+@_changing
+@click.option("--graph", "procedure", metavar="PROCEDURE", help="A procedure's state machine, as a Mermaid diagram.")
+def show(model: str, fixes: tuple[str, ...], settings: tuple[tuple[str, str], ...], procedure: str | None) -> None:
+    """Show a model as it is with its fixes and settings."""
+    from txweave.collect import Choice, suggestion
+
+    found = _model(model, Choice(fixes=fixes, settings=settings))
+    if procedure is None:
+        from txweave.spec.render import render_model
+
+        click.echo(render_model(found), nl=False)
+        return
+    if procedure not in found.procedures:
+        raise click.UsageError(f"there is no procedure {procedure!r}{suggestion(procedure, found.procedures)}")
+    from txweave.report.mermaid import procedure_diagram
+
+    click.echo(procedure_diagram(found.procedures[procedure]), nl=False)
+
+
+@cli.command()
+@click.argument("model")
+@_changing
+@click.option("--scenario", metavar="NAME", help="Which one, if the model has several.")
+@click.option("--seed", type=int, help="Repeat a walk.")
+@click.option("--steps", type=click.IntRange(min=0), default=30, help="At most so many (default: 30).")
+def simulate(
+    model: str, fixes: tuple[str, ...], settings: tuple[tuple[str, str], ...], scenario: str | None, seed: int | None, steps: int
+) -> None:
+    """Take one random walk and tell it.
+
+    At each step every process that can move is equally likely; faults and errors get one chance in ten together. The seed is printed, and
+    repeats the walk.
+    """
+    import random
+
+    from txweave.collect import Choice
+    from txweave.report.text import Style, Writer
+    from txweave.simulate import walk
+    from txweave.view import keys_of
+
+    bound, system = _prepared(model, scenario, Choice(fixes=fixes, settings=settings))
+    if seed is None:
+        seed = random.SystemRandom().randrange(1_000_000)
+    writer = Writer(_console(), Style())
+    writer.walk(walk(system, keys_of(bound), seed, steps), f"{model}  seed {seed}")
+
+
+@cli.command()
+@click.argument("model")
+@_changing
+@click.option("--scenario", metavar="NAME", help="Which one, if the model has several.")
+@click.option("--format", "form", type=click.Choice(["dot", "graphml", "json"]), default="dot", help="Default: dot.")
+@click.option("--limit", type=click.IntRange(min=1), metavar="N", help="States at most (default: 250 for dot, else 20,000).")
+@click.option("-o", "--output", metavar="FILE", help="Write to a file.")
+def graph(
+    model: str,
+    fixes: tuple[str, ...],
+    settings: tuple[tuple[str, str], ...],
+    scenario: str | None,
+    form: str,
+    limit: int | None,
+    output: str | None,
+) -> None:
+    """The explored states and transitions as a graph."""
+    from txweave.collect import Choice
+    from txweave.graph import TooManyStates, render_graph
+    from txweave.view import keys_of
+
+    bound, system = _prepared(model, scenario, Choice(fixes=fixes, settings=settings))
+    most = limit or (250 if form == "dot" else 20_000)
+    try:
+        text = render_graph(system, keys_of(bound), form, most)
+    except TooManyStates as error:
+        raise click.UsageError(str(error)) from error
+    if output is None:
+        click.echo(text, nl=False)
+        return
+    try:
+        Path(output).write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise click.ClickException(f"cannot write {output}: {error.strerror}") from error
+
+
+# -------------------------------------------------------------------------------------------------------------- explain
+
+
+@cli.command()
+@click.argument("code", required=False)
+def explain(code: str | None) -> None:
+    """Explain the CODE of an error message; without one, list all codes."""
+    from txweave.explain import codes, explanation
+
+    known = codes()
+    if code is None:
+        for name, (title, _) in known.items():
+            click.echo(f"{name}  {title}")
+        return
+    text = explanation(code.upper(), known)
+    if text is None:
+        from txweave.collect import suggestion
+
+        raise click.UsageError(f"there is no code {code!r}{suggestion(code.upper(), known)}; txweave explain lists all")
+    click.echo(text, nl=False)
+
+
+# ----------------------------------------------------------------------------------------------------------------- main
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command; the one place where whatever goes wrong becomes a message and an exit status."""
+    try:
+        cli.main(args=list(arguments) if arguments is not None else None, prog_name="txweave", standalone_mode=False)
+        sys.stdout.flush()
+    except click.exceptions.Exit as error:
+        sys.exit(error.exit_code)
+    except click.Abort:
+        click.echo("aborted", err=True)
+        sys.exit(130)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(2)
+    except KeyboardInterrupt:
+        click.echo("aborted", err=True)
+        sys.exit(130)
+    except BrokenPipeError:
+        # Whoever read us has seen enough; nothing may be written when Python ends and flushes.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(0)
+    except Exception as error:  # noqa: BLE001 - the last resort: a message in place of a traceback
+        if os.environ.get("TXWEAVE_DEBUG"):
+            raise
+        click.echo(f"txweave: internal error: {type(error).__name__}: {error}\n{REPORT}", err=True)
+        sys.exit(4)

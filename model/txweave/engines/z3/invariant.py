@@ -1,0 +1,238 @@
+"""Inductive invariants, harvested from explored states and proved by Z3.
+
+It starts from the goals (the property is not violated, the bounds are not crossed) and looks for a counterexample to induction: a
+state, not known to be unreachable, from which one step violates a goal.  A clause is added that is false there but true in
+every harvested state, as short as can be, and it becomes an obligation itself.  The harvest is only a hint: it chooses clauses.
+What is claimed is what :mod:`~txweave.engines.z3.recheck` confirms with a fresh solver.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from txweave.certificate import Certificate, Clause
+from txweave.engines.z3.encode import Encoding, Formula
+from txweave.engines.z3.logic import Codes, Columns, Translation
+from txweave.engines.z3.session import GaveUp
+from txweave.system import expr as x
+from txweave.system.expr import Expr
+from txweave.system.ground import GroundSystem
+from txweave.trace import State
+
+Matrix: TypeAlias = npt.NDArray[np.uint16]
+Cube: TypeAlias = dict[int, npt.NDArray[np.bool_]]
+"""For some cells, a set of codes: the states that have one of them in each of these cells."""
+
+CHUNK = 1 << 16
+"""States whose goals are evaluated at a time."""
+
+PAIRS = 1 << 15
+"""Up to so many harvested states the shortest clauses are found exactly, beyond that greedily."""
+
+
+class Harvest:
+    """Explored states within bounds, as a matrix of codes; the initial state is among them."""
+
+    def __init__(self, system: GroundSystem, states: Iterable[State] | npt.NDArray[Any]) -> None:
+        codes = Codes(system.cells)
+        width = len(system.cells)
+        if isinstance(states, np.ndarray):
+            given = states.astype(np.uint16)
+        else:
+            given = np.array([codes.encode(state) for state in states], dtype=np.uint16).reshape(-1, width)
+        start = np.array([codes.encode(system.initial)], dtype=np.uint16)
+        rows = np.concatenate([start, given[given[:, width - 1] == 0]])
+        self.system = system
+        self.matrix: Matrix = np.unique(rows, axis=0)
+
+    def ever(self, formula: Expr) -> bool:
+        """Whether a formula holds in one of the states."""
+        for begin in range(0, len(self.matrix), CHUNK):
+            part = Translation(Columns(self.matrix[begin : begin + CHUNK]), self.system.cells)
+            if part.formula(formula).any():
+                return True
+        return False
+
+    def cube(self, state: Sequence[int]) -> Cube | None:
+        """A set of states, as large as can be, that contains ``state`` and no harvested one; None if it is harvested itself."""
+        agree = self.matrix == np.array(state, dtype=np.uint16)
+        chosen = _shortest(agree) if len(self.matrix) <= PAIRS else _greedy(agree)
+        if chosen is None:
+            return None
+        return self._widen(_dropped(agree, chosen), state)
+
+    def _widen(self, cells: list[int], state: Sequence[int]) -> Cube:
+        """Allow each cell all values with which no harvested state comes in."""
+        cube: Cube = {}
+        for cell in cells:
+            mask = np.zeros(len(self.system.cells[cell].domain), np.bool_)
+            mask[state[cell]] = True
+            cube[cell] = mask
+        for cell in cells:
+            others = np.ones(len(self.matrix), np.bool_)
+            for other, mask in cube.items():
+                if other != cell:
+                    others &= mask[self.matrix[:, other]]
+            taken = np.unique(self.matrix[others, cell])
+            wide = np.ones(len(cube[cell]), np.bool_)
+            wide[taken] = False
+            cube[cell] = wide
+        return {cell: mask for cell, mask in sorted(cube.items()) if not mask.all()}
+
+
+def _dropped(agree: npt.NDArray[np.bool_], cells: list[int]) -> list[int]:
+    """The cells without those that are not needed."""
+    kept = list(cells)
+    for cell in cells:
+        rest = [other for other in kept if other != cell]
+        if rest and not agree[:, rest].all(axis=1).any():
+            kept = rest
+    return kept
+
+
+def _greedy(agree: npt.NDArray[np.bool_]) -> list[int] | None:
+    """Cells in which no row agrees altogether: always the one that leaves the fewest rows."""
+    chosen: list[int] = []
+    rest = agree
+    while len(rest):
+        counts = rest.sum(axis=0)
+        best = int(counts.argmin())
+        if counts[best] == len(rest):
+            return None
+        chosen.append(best)
+        rest = rest[rest[:, best]]
+    return chosen
+
+
+def _shortest(agree: npt.NDArray[np.bool_]) -> list[int] | None:
+    """As :func:`_greedy`, but with the fewest cells if three will do."""
+    counts = agree.sum(axis=0)
+    if (counts == 0).any():
+        return [int(counts.argmin())]
+    pair = _pair(agree)
+    if pair is not None:
+        return list(pair)
+    for cell in np.argsort(counts, kind="stable"):
+        rest = agree[agree[:, cell]]
+        if len(rest) < len(agree):
+            pair = _pair(rest)
+            if pair is not None:
+                return [int(cell), *pair]
+    return _greedy(agree)
+
+
+def _pair(agree: npt.NDArray[np.bool_]) -> tuple[int, int] | None:
+    """Two cells in which no row agrees, the rows that agree in one of them being as many as can be."""
+    numbers = agree.astype(np.float32)
+    both = numbers.T @ numbers
+    counts = numbers.sum(axis=0)
+    value = np.where(both == 0, counts[:, None] + counts[None, :] + 1, 0)
+    best = int(value.argmax())
+    if value.flat[best] == 0:
+        return None
+    first, second = divmod(best, agree.shape[1])
+    return first, second
+
+
+@dataclass(eq=False)
+class Fact:
+    """A conjunct: its formula now and after a step, and the facts that its preservation rests upon, once that is proved."""
+
+    now: Formula
+    following: Formula
+    clause: Clause | None
+    switch: Formula
+    refuted: Formula
+    support: tuple[Fact, ...] | None = None
+
+
+@dataclass
+class Strengthening:
+    """The search for inductive invariants of one system; what was proved for one property serves the next."""
+
+    encoding: Encoding
+    harvest: Harvest
+    budget: int = 20_000
+    """Clauses that may be tried for one property."""
+    proved: list[Fact] = field(default_factory=list)
+    _count: int = 0
+
+    def __post_init__(self) -> None:
+        self.solver = self.encoding.session.solver()
+        self.solver.add(self.encoding.within(), self.encoding.step())
+
+    def prove(self, name: str, goal: Expr, bounds: Sequence[str]) -> Certificate:
+        """An inductive invariant that implies a goal, and that none of some bounds is crossed.
+
+        Raises:
+            GaveUp: none was found, with the reason.
+        """
+        goals = [self._fact(self.encoding.formula(goal), None)]
+        goals += [self._fact(self.encoding.formula(x.neg(self.encoding.leaving[bound])), None) for bound in bounds]
+        facts = [*self.proved, *goals]
+        pending = deque(goals)
+        tried = 0
+        while pending:
+            state = self._counterexample(pending[0], facts)
+            if state is None:
+                pending.popleft()
+                continue
+            cube = self.harvest.cube(state)
+            if cube is None:
+                raise GaveUp("the harvested states are not all that can be reached")
+            tried += 1
+            if tried > self.budget:
+                raise GaveUp(f"no inductive invariant with {self.budget} clauses")
+            fact = self._learn(cube)
+            facts.append(fact)
+            pending.append(fact)
+        needed = _closure(goals)
+        self.proved += [fact for fact in needed if fact not in self.proved]
+        return Certificate(name, tuple(fact.clause for fact in needed if fact.clause is not None), tuple(bounds))
+
+    def _fact(self, now: Formula, clause: Clause | None) -> Fact:
+        z3, context, a = self.encoding.session.z3, self.encoding.session.context, self.encoding.algebra
+        following = self.encoding.at(now, now=self.encoding.next)
+        self._count += 1
+        switch, refuted = z3.Bool(f"fact{self._count}", ctx=context), z3.Bool(f"refuted{self._count}", ctx=context)
+        self.solver.add(a.implies(switch, now), a.implies(refuted, a.negation(following)))
+        return Fact(now, following, clause, switch, refuted)
+
+    def _learn(self, cube: Cube) -> Fact:
+        a = self.encoding.algebra
+        literals, parts = [], []
+        for cell, mask in cube.items():
+            domain = self.encoding.system.cells[cell].domain
+            allowed = [code for code in range(len(domain)) if not mask[code]]
+            literals.append((cell, tuple(domain[code] for code in allowed)))
+            parts.append(a.negation(a.disjunction([a.atom(cell, int(code)) for code in np.flatnonzero(mask)])))
+        return self._fact(a.disjunction(parts), tuple(literals))
+
+    def _counterexample(self, fact: Fact, facts: list[Fact]) -> list[int] | None:
+        """A state in which all facts hold and from which a step leads to where this one does not; None if there is none."""
+        session = self.encoding.session
+        if session.ask(self.solver, [fact.refuted, *(other.switch for other in facts)]):
+            return self.encoding.numbers(self.solver.model(), self.encoding.now)
+        core = {formula.get_id() for formula in self.solver.unsat_core()}
+        fact.support = tuple(other for other in facts if other.switch.get_id() in core)
+        return None
+
+
+def _closure(goals: Iterable[Fact]) -> list[Fact]:
+    """The goals with everything that they rest upon."""
+    found: dict[Fact, None] = dict.fromkeys(goals)
+    pending = deque(found)
+    while pending:
+        fact = pending.popleft()
+        assert fact.support is not None
+        for other in fact.support:
+            if other not in found:
+                found[other] = None
+                pending.append(other)
+    return list(found)

@@ -1,0 +1,65 @@
+"""The check of a certificate: a fresh solver, and nothing taken over from the search.
+
+The search encodes a step as a function of a selector; here each action is taken by itself, and a conjunct after the
+action is the conjunct with the new values put in for the cells (its weakest precondition).
+"""
+
+from __future__ import annotations
+
+from txweave.certificate import Certificate, Clause
+from txweave.engines.z3.encode import Encoding
+from txweave.engines.z3.session import GaveUp, Session
+from txweave.system import expr as x
+from txweave.system.expr import Expr
+from txweave.system.ground import GroundAction, GroundProperty, GroundSystem
+
+
+def bad(encoding: Encoding, item: GroundProperty) -> Expr:
+    """The states in which a safety property is violated; a deadlock only where no time passes."""
+    if item.kind == "never":
+        assert item.rows is not None
+        return item.rows.some
+    assert item.kind == "deadlock", f"{item.kind} is not about single states"
+    assert not encoding.ticks, "where time passes, a deadlock is not a matter of one state"
+    return x.conj(x.neg(encoding.moves(("step", "database"))), encoding.unfinished())
+
+
+def recheck(session: Session, system: GroundSystem, certificate: Certificate) -> tuple[str, ...]:
+    """What is wrong with a certificate; nothing when it is confirmed: initiation, consecution for each action, safety."""
+    encoding = Encoding(session, system)
+    item = system.find(certificate.name)
+    unsafe = [bad(encoding, item), *(encoding.leaving.get(bound, x.FALSE) for bound in certificate.bounds)]
+    facts = [*(_clause(clause) for clause in certificate.clauses), *(x.neg(formula) for formula in unsafe)]
+    labels = [*(f"clause {n}" for n in range(1, len(certificate.clauses) + 1)), certificate.name, *certificate.bounds]
+    a, problems = encoding.algebra, []
+
+    def refuted(what: str, *formulas: Expr, start: bool = False) -> None:
+        solver = session.solver()
+        solver.add(encoding.initially() if start else a.conjunction([encoding.within(), *map(encoding.formula, facts)]))
+        solver.add(*map(encoding.formula, formulas))
+        try:
+            if session.ask(solver):
+                problems.append(what)
+        except GaveUp as reason:
+            problems.append(f"{what}: undecided ({reason.reason})")
+
+    for fact, label in zip(facts, labels, strict=True):
+        refuted(f"{label} is not true initially", x.neg(fact), start=True)
+    for action in encoding.actions:
+        after = [(fact, _after(action, fact)) for fact in facts]
+        broken = x.disj(*(x.neg(then) for fact, then in after if then is not fact))
+        if broken is not x.FALSE:
+            refuted(f"{action.name} does not preserve it", action.guard, broken)
+    for formula, label in zip(unsafe, labels[len(certificate.clauses) :], strict=True):
+        refuted(f"{label} does not follow", formula)
+    return tuple(problems)
+
+
+def _after(action: GroundAction, fact: Expr) -> Expr:
+    """The weakest precondition: the fact with the new values."""
+    new: dict[Expr, Expr] = {x.cell(target): body for target, body in action.updates}
+    return x.transform(fact, lambda node: new.get(node))
+
+
+def _clause(clause: Clause) -> Expr:
+    return x.disj(*(x.equal(x.cell(cell), x.const(value)) for cell, values in clause for value in values))

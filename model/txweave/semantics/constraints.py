@@ -1,0 +1,199 @@
+"""Constraints: NOT NULL, CHECK, unique keys (with waits on uncommitted rows), foreign keys and their actions.
+
+Sources: PostgreSQL's ``_bt_check_unique`` (a key is looked up among all versions, uncommitted ones too, and the transaction that may decide is waited
+for) and ``ri_triggers.c`` (a parent is locked FOR KEY SHARE; actions run at the end of the statement on what is committed then).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from txweave.semantics import waiting
+from txweave.semantics.context import Context, walk
+from txweave.semantics.outcome import Outcome, failed, ok, out
+from txweave.semantics.symbolic import State
+from txweave.sql import tree
+from txweave.system import expr as x
+from txweave.system.expr import Expr, Local
+
+
+def own_values(ctx: Context, state: State, table: str, row: Expr) -> dict[str, Expr]:
+    """The column values of a row as the process sees it."""
+    storage = ctx.world.storage
+    return {
+        c.name: storage.column(state, table, c.name, row, ctx.process, ctx.role) for c in storage.schema.tables[table].columns
+    }
+
+
+def check_row(
+    ctx: Context, after: State, before: State, table: tree.Table, row: Local, columns: set[str] | None, *, redo_allowed: bool,
+    skip: frozenset[str] = frozenset(),
+) -> list[Outcome]:
+    """The ways in which a row that was written (``after``) passes or fails its constraints.
+
+    ``columns`` are those that were written (None: all, an insert).  A wait leaves the state as ``before`` says and tries the statement again
+    (``redo``); where that would not be the same statement (``redo_allowed`` False) it leads out of the modelled ground.
+    ``skip`` names unique constraints that are dealt with elsewhere (ON CONFLICT).
+    """
+    storage, terms = ctx.world.storage, ctx.world.terms
+    found: list[Outcome] = []
+    passed: list[Expr] = []
+
+    def fails(guard: Expr, error: str) -> None:
+        if guard is not x.FALSE:
+            found.append(failed(x.conj(*passed, guard), before.copy(), error))
+            passed.append(x.neg(guard))
+
+    values = own_values(ctx, after, table.name, row)
+    written = [c for c in table.columns if columns is None or c.name in columns]
+    nulls = x.disj(*(terms.is_null(values[c.name]) for c in written if not c.nullable and not c.serial))
+    fails(nulls, "not_null_violation")
+    for check in table.checks:
+        used = {n.column for n in walk(check.condition) if isinstance(n, tree.ColumnRef)}
+        if columns is None or used & columns:
+            env = ctx.env(after).with_columns(lambda _source, name: values[name])
+            fails(terms.false(check.condition, env), "check_violation")
+    for unique in table.uniques:
+        if unique.name in skip or not _concerns(unique, table, columns):
+            continue
+        duplicate, busy = unique_conflicts(ctx, after, table, unique, row, values)
+        fails(duplicate, "unique_violation")
+        blocked: list[Expr] = []
+        for other, condition in busy:
+            blocked.append(x.exists((other,), condition))
+            found.append(_wait(ctx, before, x.conj(*passed, condition), other, redo_allowed, table.name))
+        passed.append(x.neg(x.disj(*blocked)))
+    final = after.copy()
+    for key in table.foreign_keys:
+        if columns is not None and not set(key.columns) & columns:
+            continue
+        nothing = x.disj(*(terms.is_null(values[c]) for c in key.columns))
+        parent = x.local(key.parent, key.parent)
+        same = [
+            x.equal(values[c], storage.column(after, key.parent, p, parent, ctx.process, ctx.role))
+            for c, p in zip(key.columns, key.parent_columns, strict=True)
+        ]
+        there = x.conj(storage.visible(after, key.parent, parent, ctx.process, ctx.role), *same)
+        blocked = []
+        for role in ctx.world.roles:
+            other = x.local(role, role)
+            held = storage.conflict(after, key.parent, parent, "key share", ctx.process, other, role)
+            condition = x.conj(x.neg(nothing), x.exists((parent,), x.conj(there, held)))
+            if condition is not x.FALSE:
+                blocked.append(x.exists((other,), condition))
+                found.append(_wait(ctx, before, x.conj(*passed, condition), other, redo_allowed, table.name))
+        passed.append(x.neg(x.disj(*blocked)))
+        fails(x.conj(x.neg(nothing), x.neg(x.exists((parent,), there))), "foreign_key_violation")
+        storage.lock_all(final, key.parent, x.conj(x.neg(nothing), there), parent, "key share", ctx.process, ctx.role)
+    found.append(ok(x.conj(*passed), final))
+    return found
+
+
+def _concerns(unique: tree.Unique, table: tree.Table, columns: set[str] | None) -> bool:
+    if table.serial is not None and unique.columns == (table.serial.name,):
+        return False  # generated ids are fresh
+    if columns is None:
+        return True
+    inside = {n.column for n in walk(unique.where) if isinstance(n, tree.ColumnRef)}
+    return bool((set(unique.columns) | inside) & columns)
+
+
+def _wait(ctx: Context, before: State, guard: Expr, other: Local, redo_allowed: bool, table: str) -> Outcome:
+    if not redo_allowed:
+        return out(guard, before, f"waiting for a key in a statement that cannot simply be tried again ({table})", (other,))
+    state = before.copy()
+    waiting.begin_wait(ctx, state, other)
+    return Outcome("redo", guard, state, "waits", (other,), note="waits for")
+
+
+def unique_conflicts(
+    ctx: Context, state: State, table: tree.Table, unique: tree.Unique, row: Expr, values: dict[str, Expr]
+) -> tuple[Expr, list[tuple[Local, Expr]]]:
+    """For a row with these values: that its key is taken for certain, and for each role whom to wait for (local, condition)."""
+    storage, terms = ctx.world.storage, ctx.world.terms
+    applies = [terms.not_null(values[c]) for c in unique.columns]
+    if unique.where is not None:
+        applies.append(terms.true(unique.where, ctx.env(state).with_columns(lambda _source, name: values[name])))
+    if x.FALSE in applies:
+        return x.FALSE, []
+    rival = x.local(table.name, table.name)
+    different = x.neg(x.equal(rival, row))
+
+    def key_of(column: str, pending: bool) -> Expr:
+        read = storage.pending if pending else storage.committed
+        return read(state, table.name, column, rival)
+
+    def same(pending: bool) -> Expr:
+        parts = [x.equal(values[c], key_of(c, pending)) for c in unique.columns]
+        if unique.where is not None:
+            env = ctx.env(state).with_columns(lambda _source, name: key_of(name, pending))
+            parts.append(terms.true(unique.where, env))
+        return x.conj(*parts)
+
+    name = table.name
+    nobody = x.equal(storage.writer(state, name, rival), x.NULL)
+    own = storage.owns(state, name, rival, ctx.process, ctx.role)
+    committed = x.conj(storage.live(state, name, rival), same(False))
+    uncommitted = x.conj(storage.staying(state, name, rival), same(True))
+    taken = x.conj(different, x.disj(x.conj(nobody, committed), x.conj(own, uncommitted)))
+    duplicate = x.conj(*applies, x.exists((rival,), taken))
+    busy: list[tuple[Local, Expr]] = []
+    for role in sorted(storage.uses[name].writers):
+        other = x.local(role, role)
+        theirs = x.conj(x.equal(storage.writer(state, name, rival), other), x.disj(committed, uncommitted))
+        condition = x.conj(*applies, x.neg(x.equal(other, ctx.process)), x.exists((rival,), x.conj(different, theirs)))
+        busy.append((other, condition))
+    return duplicate, busy
+
+
+def children_of(ctx: Context, table: str) -> Iterator[tuple[tree.Table, tree.ForeignKey]]:
+    """Foreign keys that point to the table."""
+    for child in ctx.world.storage.schema.tables.values():
+        for key in child.foreign_keys:
+            if key.parent == table:
+                yield child, key
+
+
+def check_deleted(ctx: Context, before: State, after: State, table: str, chosen: Expr, row: Local) -> list[Outcome]:
+    """What happens to the children of rows that were deleted: refused, deleted too, or set to NULL."""
+    storage = ctx.world.storage
+    state = after.copy()
+    found: list[Outcome] = []
+    passed: list[Expr] = []
+    for child, key in children_of(ctx, table):
+        kid = x.local(child.name, child.name)
+        same = [
+            x.equal(
+                storage.column(before, child.name, c, kid, ctx.process, ctx.role),
+                storage.column(before, table, p, row, ctx.process, ctx.role),
+            )
+            for c, p in zip(key.columns, key.parent_columns, strict=True)
+        ]
+        # Children as they are at the end of the statement: a self-reference may have been deleted by it already.
+        there = storage.visible(state, child.name, kid, ctx.process, ctx.role)
+        orphaned = x.conj(there, x.exists((row,), x.conj(chosen, *same)))
+        if orphaned is x.FALSE:
+            continue
+        mode = {"cascade": "update", "set null": "no key update"}.get(key.on_delete, "key share")
+        busy = x.exists((kid,), x.conj(orphaned, waiting.conflicting(ctx, state, child.name, kid, mode)))
+        if busy is not x.FALSE:
+            found.append(out(x.conj(*passed, busy), before, f"a foreign-key action on {child.name} meets a locked row"))
+            passed.append(x.neg(busy))
+        if key.on_delete == "cascade":
+            prior = state.copy()
+            storage.delete_all(state, child.name, orphaned, kid, ctx.process)
+            deeper = check_deleted(ctx, prior, state, child.name, orphaned, kid)
+            for outcome in deeper:
+                if outcome.exit != "ok":
+                    found.append(outcome.given(x.conj(*passed)))
+                else:
+                    state = outcome.state.copy()
+                    passed.append(outcome.guard)
+        elif key.on_delete == "set null":
+            storage.update_all(state, child.name, orphaned, kid, dict.fromkeys(key.columns, x.NULL), ctx.process, ctx.role)
+        else:
+            bad = x.exists((kid,), orphaned)
+            found.append(failed(x.conj(*passed, bad), before, "foreign_key_violation"))
+            passed.append(x.neg(bad))
+    found.append(ok(x.conj(*passed), state))
+    return found

@@ -1,0 +1,139 @@
+"""A process in the act: its role, its local, its variables and how it sees the database."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field, fields, is_dataclass
+
+from txweave.semantics.relations import Reader, Relations
+from txweave.semantics.storage import Storage
+from txweave.semantics.symbolic import Functions, State
+from txweave.semantics.terms import Env, Terms
+from txweave.spec.diagnostics import Report
+from txweave.sql import tree
+from txweave.system import expr as x
+from txweave.system.expr import Domain, Expr, Local
+
+
+@dataclass
+class World:
+    """What all parts of the lowering share."""
+
+    functions: Functions
+    storage: Storage
+    terms: Terms
+    report: Report
+    roles: tuple[str, ...]
+    """Roles of the scenario, in order."""
+    counts: dict[str, int]
+    timed: bool = False
+    notes: set[str] = field(default_factory=set)
+    """Sentences on approximations that were needed."""
+
+    def others(self) -> Iterator[str]:
+        """All roles."""
+        yield from self.roles
+
+
+@dataclass
+class Context:
+    """One process of ``role``, the action's parameter ``process``; ``scope`` is the prefix of its current variables."""
+
+    world: World
+    role: str
+    process: Local
+    scope: str = ""
+
+    def variable(self, name: str) -> str:
+        """The state function of a variable."""
+        return self.world.functions.declare(
+            f"{self.role}.{self.scope}{name}", [self.role], UNKNOWN, None, ("variable", self.role, self.scope + name)
+        )
+
+    def reader(self, state: State) -> Reader:
+        """The process's view: its own versions over the committed ones (a statement's snapshot at READ COMMITTED)."""
+        storage = self.world.storage
+        return Reader(
+            sort=lambda table: table,
+            live=lambda table, row: storage.visible(state, table, row, self.process, self.role),
+            column=lambda table, column, row: storage.column(state, table, column, row, self.process, self.role),
+        )
+
+    def relations(self, state: State) -> Relations:
+        """Queries in that view."""
+        return Relations(self.world.terms, self.reader(state))
+
+    def env(self, state: State, kept: dict[int, Expr] | None = None) -> Env:
+        """Expressions in that view."""
+        relations = self.relations(state)
+
+        def column(source: str, name: str) -> Expr:
+            raise AssertionError(f"no source {source}.{name} in scope")
+
+        return Env(
+            self.world.terms,
+            column,
+            lambda name: state.read(self.variable(name), self.process),
+            lambda kind: self.clock(state, kind),
+            relations.query,
+            kept or {},
+        )
+
+    def clock(self, state: State, kind: str) -> Expr:
+        """The age of a clock reading: of the transaction's start for ``now``, else 0."""
+        if kind == "now":
+            name = f"{self.role}.~began"
+            if name in self.world.functions.functions:
+                return state.read(name, self.process)
+        return x.const(0)
+
+
+UNKNOWN = Domain(nullable=True)
+"""The domain of a variable until it has been inferred from what is assigned."""
+
+
+def walk(node: object) -> Iterator[object]:
+    """Every dataclass node of a bound tree, outermost first; spans apart."""
+    if isinstance(node, tuple):
+        for item in node:
+            yield from walk(item)
+    elif is_dataclass(node) and not isinstance(node, type):
+        yield node
+        for part in fields(node):
+            if part.name not in ("span", "type"):
+                yield from walk(getattr(node, part.name))
+
+
+def conjuncts(where: tree.Expr | None) -> list[tree.Expr]:
+    """The operands of the top-level AND."""
+    if where is None:
+        return []
+    if isinstance(where, tree.And):
+        return [part for operand in where.operands for part in conjuncts(operand)]
+    return [where]
+
+
+def table_sources(source: tree.From | None) -> list[tree.TableSource]:
+    """The tables of a FROM clause, outermost level."""
+    match source:
+        case tree.TableSource():
+            return [source]
+        case tree.Join(_, left, right, _):
+            return table_sources(left) + table_sources(right)
+        case _:
+            return []
+
+
+def keyed(where: tree.Expr | None, source: str, table: tree.Table) -> bool:
+    """Whether the WHERE names one row at most: every column of a unique key is equal to something outside the row."""
+    fixed: set[str] = set()
+    for part in conjuncts(where):
+        if isinstance(part, tree.Compare) and part.operator == "=":
+            for a, b in ((part.left, part.right), (part.right, part.left)):
+                if isinstance(a, tree.ColumnRef) and a.source == source:
+                    inside = any(isinstance(n, tree.ColumnRef) and n.source == source for n in walk(b))
+                    if not inside:
+                        fixed.add(a.column)
+    if table.serial is not None and table.serial.name in fixed:
+        return True
+    return any(unique.where is None and set(unique.columns) <= fixed for unique in table.uniques)

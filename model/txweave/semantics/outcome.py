@@ -1,0 +1,55 @@
+"""Outcomes: the ways in which one atomic step can end."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from txweave.semantics.symbolic import State
+from txweave.system import expr as x
+from txweave.system.expr import Expr, Local
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """One way in which a step ends.
+
+    ``exit``: ``ok``; ``error`` (``error`` names it; ``database`` says that the server raised it, which kills the transaction up to the
+    last savepoint); ``wait`` (on a row: resumed by ``at``) and ``redo`` (the statement is tried again); ``out`` (``error`` names the bound or
+    the construct that leads out of the modelled ground).
+    """
+
+    exit: str
+    guard: Expr
+    state: State
+    label: str = "ok"
+    params: tuple[Local, ...] = ()
+    error: str = ""
+    database: bool = True
+    results: tuple[tuple[str, Expr], ...] = ()
+    note: str = ""
+
+    def given(self, guard: Expr, params: tuple[Local, ...] = ()) -> Outcome:
+        """The same outcome under one more condition."""
+        return replace(self, guard=x.conj(guard, self.guard), params=(*params, *self.params))
+
+
+def ok(
+    guard: Expr,
+    state: State,
+    label: str = "ok",
+    params: tuple[Local, ...] = (),
+    results: tuple[tuple[str, Expr], ...] = (),
+    note: str = "",
+) -> Outcome:
+    """A normal end."""
+    return Outcome("ok", guard, state, label, params, results=results, note=note)
+
+
+def failed(guard: Expr, state: State, error: str, database: bool = True, params: tuple[Local, ...] = ()) -> Outcome:
+    """An error."""
+    return Outcome("error", guard, state, error, params, error, database)
+
+
+def out(guard: Expr, state: State, what: str, params: tuple[Local, ...] = ()) -> Outcome:
+    """Out of a bound, or out of the modelled ground."""
+    return Outcome("out", guard, state, "out of bounds", params, what)

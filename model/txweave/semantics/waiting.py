@@ -1,0 +1,146 @@
+"""Waiting for locks: whom a blocked process waits for, in which order, and how the server breaks a cycle.
+
+A process waits for the *end of a transaction*.  The first to wait for a row waits for the holder; those who come later wait for the one before
+them (PostgreSQL: the tuple lock, ``src/backend/access/heap/README.tuplock``), so that a queue is served in order and its edges count in deadlocks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from txweave.semantics.context import Context, World
+from txweave.semantics.symbolic import State
+from txweave.system import expr as x
+from txweave.system.expr import BOOL, Domain, Expr, Local
+
+
+def blocker(world: World, role: str) -> str:
+    """The function: whom a process of the role waits for; NULL when nobody (any more)."""
+    return world.functions.declare(f"{role}.~blocker", [role], Domain(sorts=world.roles, nullable=True), None, ("blocker", role))
+
+
+def at(world: World, role: str, table: str) -> str:
+    """The function: the row of the table that a process waits for; NULL when none."""
+    return world.functions.declare(f"{role}.~at.{table}", [role], Domain(sorts=(table,), nullable=True), None, ("at", role, table))
+
+
+def todo(world: World, role: str, table: str) -> str:
+    """The relation: rows that a waiting statement has still to deal with."""
+    return world.functions.declare(f"{role}.~todo.{table}", [role, table], BOOL, False, ("todo", role, table))
+
+
+def got(world: World, role: str, table: str) -> str:
+    """The relation: rows that a waiting statement has dealt with already."""
+    return world.functions.declare(f"{role}.~got.{table}", [role, table], BOOL, False, ("todo", role, table))
+
+
+def begin_wait(ctx: Context, state: State, other: Expr) -> None:
+    """The process waits for ``other``'s transaction to end."""
+    state.write(blocker(ctx.world, ctx.role), (ctx.process,), other)
+
+
+def release(world: World, state: State, process: Expr) -> None:
+    """``process``'s transaction ends: those who wait for it may go on."""
+    for role in world.roles:
+        name = f"{role}.~blocker"
+        if name in world.functions.functions:
+            before = state.copy()
+            state.write_all(name, lambda q, name=name, before=before: (x.equal(before.read(name, q), process), x.NULL))
+
+
+def release_row(world: World, state: State, process: Expr, table: str, row: Expr) -> None:
+    """Those who queue behind ``process`` for a row that is gone may go on."""
+    for role in world.roles:
+        name, where = f"{role}.~blocker", f"{role}.~at.{table}"
+        if name in world.functions.functions and where in world.functions.functions:
+            before = state.copy()
+            state.write_all(
+                name,
+                lambda q, name=name, where=where, before=before: (
+                    x.conj(x.equal(before.read(name, q), process), x.equal(before.read(where, q), row)),
+                    x.NULL,
+                ),
+            )
+
+
+def clear(ctx: Context, state: State) -> None:
+    """The process no longer waits: forget row, queue and progress of the statement."""
+    functions = ctx.world.functions.functions
+    for name in sorted(functions):
+        function = functions[name]
+        if function.params[:1] != (ctx.role,):
+            continue
+        if function.about[0] in ("at", "blocker"):
+            state.write(name, (ctx.process,), x.NULL)
+        elif function.about[0] in ("todo", "kept"):
+            initial = x.const(function.initial)
+            state.write_all(name, lambda p, _row, initial=initial: (x.equal(p, ctx.process), initial))
+
+
+def waiters(world: World, table: str) -> Iterator[tuple[str, str]]:
+    """Roles that may wait for rows of the table, each with its ``at`` function."""
+    for role in world.roles:
+        name = f"{role}.~at.{table}"
+        if name in world.functions.functions:
+            yield role, name
+
+
+def conflicting(ctx: Context, state: State, table: str, row: Expr, mode: str) -> Expr:
+    """Some other process holds the row against ``mode``."""
+    storage = ctx.world.storage
+    parts = []
+    for role in ctx.world.roles:
+        other = x.local(role, role)
+        parts.append(x.exists((other,), storage.conflict(state, table, row, mode, ctx.process, other, role)))
+    return x.disj(*parts)
+
+
+def to_wait_for(ctx: Context, state: State, table: str, row: Expr, mode: str, *, first: bool) -> Iterator[tuple[Local, Expr]]:
+    """For each role, a process to wait for: (local, condition).  Unless ``first`` (a waiter that was woken) the queue comes before the holder."""
+    world = ctx.world
+    queue: list[tuple[str, str]] = [] if first else list(waiters(world, table))
+
+    def queued(role: str, name: str, process: Expr) -> Expr:
+        del role
+        return x.conj(x.neg(x.equal(process, ctx.process)), x.equal(state.read(name, process), row))
+
+    nobody = x.conj(*(x.neg(x.exists((q,), queued(r, n, q))) for r, n in queue for q in [x.local(r, r)]))
+    for role in world.roles:
+        other = x.local(role, role)
+        holds = x.conj(nobody, world.storage.conflict(state, table, row, mode, ctx.process, other, role))
+        last: Expr = x.FALSE
+        for r, n in queue:
+            if r != role:
+                continue
+            behind = []
+            for r2, n2 in queue:
+                q = x.local(r2, r2)
+                waits = x.equal(state.read(blocker(world, r2), q), other)
+                behind.append(x.exists((q,), x.conj(queued(r2, n2, q), waits)))
+            last = x.conj(queued(r, n, other), x.neg(x.disj(*behind)))
+        condition = x.disj(holds, last)
+        if condition is not x.FALSE:
+            yield other, condition
+
+
+def in_cycle(world: World, process: Local, role: str) -> Expr:
+    """The process waits, directly or through others, for itself."""
+    waiting = [r for r in world.roles if f"{r}.~blocker" in world.functions.functions]
+    depth = sum(world.counts[r] for r in waiting)
+
+    # One local for each role and distance, so that the formula is a chain and not a tree.
+    locals_ = {(r, steps): x.local(r, r) for r in waiting for steps in range(depth)}
+    known: dict[tuple[str, int], Expr] = {}
+
+    def leads_back(name: str, node: Expr, steps: int) -> Expr:
+        target = x.apply(name, node)
+        parts: list[Expr] = [x.equal(target, process)]
+        if steps > 1:
+            for r in waiting:
+                q = locals_[r, steps - 1]
+                if (r, steps - 1) not in known:
+                    known[r, steps - 1] = leads_back(f"{r}.~blocker", q, steps - 1)
+                parts.append(x.exists((q,), x.conj(x.equal(target, q), known[r, steps - 1])))
+        return x.disj(*parts)
+
+    return leads_back(f"{role}.~blocker", process, depth)
