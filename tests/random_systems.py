@@ -193,22 +193,26 @@ def make(seed: int, tiny: bool = False, live: bool = False) -> System:
     chained = d.coin()
     for number in range(d.number(3, 5) if chained else d.number(2, 4)):
         kinds = ["step", "step", "step", "database", "fault", "error"] + (["tick"] * 2 if timed else [])
-        kind = d.pick(*kinds) if number or not timed else "tick"
+        kind = d.pick(*kinds)
+        if chained and number < 3:
+            kind = "step"
+        elif timed and number == 3:
+            kind = "tick"
         params: tuple[Local, ...] = () if kind == "tick" else (x.local("p", P),)
         actor = params[0] if params else None
         if d.number(0, 3) == 0 and not (kind == "tick" and d.coin()):
             params = (*params, x.local("r", R))
         guard = d.formula(params, depth) if d.number(0, 4) else x.TRUE
         link = chained and number < 3 and kind == "step" and actor is not None
-        if link and d.number(0, 2):
-            guard = x.TRUE
+        if link:
+            guard = d.pick(x.TRUE, x.TRUE, guard, x.disj(guard, d.formula(params, 1)))
         if params and d.number(0, 3) == 0:
             chosen = params[-1]
             bound = x.local("b", chosen.domain.sorts[0])
             guard = x.conj(guard, x.least(bound, chosen, d.formula((bound,), depth - 1)))
         if actor is not None and (link or d.coin()):
             guard = x.conj(guard, x.equal(x.apply("pc", actor), x.const(STATUS[number] if link else d.pick(*STATUS))))
-        out = d.pick("row", "other") if d.number(0, 7) == 0 else None
+        out = d.pick("row", "other") if not link and d.number(0, 5) == 0 else None
         changed = d.random.sample(usable, d.number(1, 2))
         updates = tuple(d.update(f, params, depth - 1) for f in changed if not (link and f.name == "pc")) if out is None else ()
         if link and out is None and actor is not None:

@@ -25,6 +25,8 @@ class Certificate:
     name: str
     clauses: tuple[Clause, ...]
     bounds: tuple[str, ...] = ()
+    ticks: int = 0
+    """For freedom from deadlock: after how many ticks at most some process can move."""
 
     @property
     def size(self) -> int:

@@ -1,7 +1,7 @@
 """The pipeline: bind, lower, ground, explore, judge, compare.  Nothing is printed here.
 
-Every counterexample is replayed by the reference interpreter before it is reported; two engines that both have an answer must agree.
-Where either fails, the verdict is not to be trusted and the result says so (exit status 4).
+Every counterexample is replayed by the reference interpreter before it is reported, and two engines that both have an answer
+must agree.  Where either fails, the verdict is not to be trusted and the result says so (exit status 4).
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ from txweave.verdict import Limits, Outcome, Progress, Status, Verdict
 from txweave.view import Viewer, keys_of
 
 if TYPE_CHECKING:
-    from txweave.trace import State
     from txweave.spec.parameters import Value
     from txweave.sql.program import BoundModel
     from txweave.system.ground import GroundSystem
+    from txweave.trace import State
 
 BOTH_UP_TO = 20_000
 """Without ``--engine``, Z3 answers as well when exploration found at most so many states."""
@@ -70,7 +70,9 @@ def run_case(selected: Selected, options: Options, watch: Watch | None = None) -
     except (KeyboardInterrupt, SystemExit):
         raise
     except BaseException as error:  # noqa: BLE001 - one broken case must not hide the others; the traceback is kept
-        message = f"internal error: {type(error).__name__}: {error}" if str(error) else f"internal error: {type(error).__name__}"
+        message = (
+            f"internal error: {type(error).__name__}: {error}" if str(error) else f"internal error: {type(error).__name__}"
+        )
         result = replace(blank, failures=(message,), debug=traceback.format_exc())
     return replace(result, seconds=time.monotonic() - started)
 
@@ -221,7 +223,8 @@ class _Run:
         story = None
         if final.trace is not None and relation is not Relation.FAILED:
             story = tell(final.trace, name, viewer, self.case.model.properties.get(name))
-        notes = tuple(dict.fromkeys(note for verdict in verdicts for note in verdict.notes))
+        # What a certificate's engine notes is about the certificate; it stays with that engine's answer.
+        notes = tuple(dict.fromkeys(note for v in verdicts if v.certificate is None for note in v.notes))
         return PropertyResult(
             name=name,
             kind=source.kind,
@@ -306,7 +309,7 @@ def compare(verdict: Verdict, expected: Expected) -> tuple[Relation, str]:
     if verdict.status is Status.UNKNOWN:
         return Relation.INCONCLUSIVE, ""
     length = _length(verdict)
-    said = expected.text if expected.stated else "holds (nothing else is said)"
+    said = expected.text
     if expected.verdict == "violated":
         if verdict.status is not Status.VIOLATED:
             return Relation.DIFFERS, f"{verdict.text}, expected {said}"
@@ -326,4 +329,15 @@ def _steps(length: tuple[int, ...] | None) -> str:
     return f"{length[0]} and a loop of {length[1]}"
 
 
-__all__ = ["BOTH_UP_TO", "Finding", "Options", "Watch", "combine", "compare", "describe", "disagreements", "prepare", "run_case"]
+__all__ = [
+    "BOTH_UP_TO",
+    "Finding",
+    "Options",
+    "Watch",
+    "combine",
+    "compare",
+    "describe",
+    "disagreements",
+    "prepare",
+    "run_case",
+]

@@ -28,6 +28,12 @@ if TYPE_CHECKING:
 REPORT = "This is a fault of txweave, not of your specification. Please report it; TXWEAVE_DEBUG=1 shows where it happened."
 
 
+class _Failure(click.ClickException):
+    """Something outside went wrong: a file that cannot be written."""
+
+    exit_code = 2
+
+
 def _version(context: click.Context, _: click.Parameter, value: bool) -> None:
     if not value or context.resilient_parsing:
         return
@@ -109,7 +115,9 @@ def _changing(command: Callable[..., Any]) -> Callable[..., Any]:
 @click.option("--timeout", type=click.FloatRange(min=0, min_open=True), metavar="SECONDS", help="For each case.")
 @click.option("--format", "form", type=click.Choice(["text", "json"]), default="text", help="Of the report (default: text).")
 @click.option("-o", "--output", metavar="FILE", help="Write the report here; the terminal shows the text as well.")
-@click.option("--story", "told", is_flag=False, flag_value="*", multiple=True, metavar="[PROPERTY]", help="Tell expected stories too.")
+@click.option(
+    "--story", "told", is_flag=False, flag_value="*", multiple=True, metavar="[PROPERTY]", help="Tell expected stories too."
+)
 @click.option("--no-story", is_flag=True, help="Tell no stories.")
 @click.option("--no-timing", is_flag=True, help="Leave out seconds and versions, so that output can be compared.")
 @click.option("-q", "--quiet", is_flag=True, help="Show only what is not as expected.")
@@ -174,12 +182,14 @@ def check(
         from txweave.report import json
 
         document = json.dumps(json.document(results, collection.errors, int(status), timing=not no_timing))
-    if document is None or output is not None:
-        _text(results, style, None)
     if output is not None:
         _write(output, document, results, style)
-    elif document is not None:
-        click.echo(document, nl=False)
+    with _patient():
+        if document is None or output is not None:
+            _text(results, style, None)
+        else:
+            click.echo(document, nl=False)
+        sys.stdout.flush()
     if any(r.debug for r in results):
         click.echo(REPORT, err=True)
     sys.exit(int(status))
@@ -202,19 +212,25 @@ def _write(output: str, document: str | None, results: Sequence[CaseResult], sty
             else:
                 _text(results, style, file)
     except OSError as error:
-        raise click.ClickException(f"cannot write {output}: {error.strerror}") from error
+        raise _Failure(f"cannot write {output}: {error.strerror}") from error
 
 
 def _console(file: Any = None, *, stderr: bool = False) -> Console:
     """A console: as wide as the terminal, or 100 columns (``COLUMNS`` says otherwise) where there is none."""
     from rich.console import Console
 
+    class Patient(Console):
+        """Leaves a closed pipe to us: rich would end the program with a status of its own."""
+
+        def on_broken_pipe(self) -> None:
+            raise BrokenPipeError
+
     stream = file or (sys.stderr if stderr else sys.stdout)
     width = None
     if not stream.isatty():
         columns = os.environ.get("COLUMNS", "")
         width = int(columns) if columns.isdigit() and int(columns) >= 40 else 100
-    return Console(file=stream, width=width, highlight=False, force_terminal=None if stream.isatty() else False)
+    return Patient(file=stream, width=width, highlight=False, force_terminal=None if stream.isatty() else False)
 
 
 def _show_errors(errors: Sequence[tuple[str, tuple[Diagnostic, ...]]]) -> None:
@@ -228,6 +244,16 @@ def _show_errors(errors: Sequence[tuple[str, tuple[Diagnostic, ...]]]) -> None:
     codes = sorted({item.code for _, found in errors for item in found})
     if codes:
         click.echo(f"txweave explain {codes[0]} tells more.", err=True)
+
+
+@contextmanager
+def _patient() -> Iterator[None]:
+    """Whoever reads us may stop reading (``| head``): nothing more is written, and the exit status stays what it is."""
+    try:
+        yield
+    except BrokenPipeError:
+        # Python flushes when it ends, and would complain.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 @contextmanager
@@ -358,12 +384,17 @@ def show(model: str, fixes: tuple[str, ...], settings: tuple[tuple[str, str], ..
 @click.option("--seed", type=int, help="Repeat a walk.")
 @click.option("--steps", type=click.IntRange(min=0), default=30, help="At most so many (default: 30).")
 def simulate(
-    model: str, fixes: tuple[str, ...], settings: tuple[tuple[str, str], ...], scenario: str | None, seed: int | None, steps: int
+    model: str,
+    fixes: tuple[str, ...],
+    settings: tuple[tuple[str, str], ...],
+    scenario: str | None,
+    seed: int | None,
+    steps: int,
 ) -> None:
     """Take one random walk and tell it.
 
-    At each step every process that can move is equally likely; faults and errors get one chance in ten together. The seed is printed, and
-    repeats the walk.
+    At each step every process that can move is equally likely; faults and errors get one chance in ten together. The seed
+    is printed, and repeats the walk.
     """
     import random
 
@@ -412,7 +443,7 @@ def graph(
     try:
         Path(output).write_text(text, encoding="utf-8")
     except OSError as error:
-        raise click.ClickException(f"cannot write {output}: {error.strerror}") from error
+        raise _Failure(f"cannot write {output}: {error.strerror}") from error
 
 
 # -------------------------------------------------------------------------------------------------------------- explain
@@ -443,8 +474,9 @@ def explain(code: str | None) -> None:
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command; the one place where whatever goes wrong becomes a message and an exit status."""
     try:
-        cli.main(args=list(arguments) if arguments is not None else None, prog_name="txweave", standalone_mode=False)
-        sys.stdout.flush()
+        with _patient():
+            cli.main(args=list(arguments) if arguments is not None else None, prog_name="txweave", standalone_mode=False)
+            sys.stdout.flush()
     except click.exceptions.Exit as error:
         sys.exit(error.exit_code)
     except click.Abort:
@@ -456,11 +488,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except KeyboardInterrupt:
         click.echo("aborted", err=True)
         sys.exit(130)
-    except BrokenPipeError:
-        # Whoever read us has seen enough; nothing may be written when Python ends and flushes.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(0)
-    except Exception as error:  # noqa: BLE001 - the last resort: a message in place of a traceback
+    except Exception as error:
         if os.environ.get("TXWEAVE_DEBUG"):
             raise
         click.echo(f"txweave: internal error: {type(error).__name__}: {error}\n{REPORT}", err=True)

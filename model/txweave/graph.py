@@ -34,7 +34,7 @@ def render_graph(system: GroundSystem, keys: Mapping[str, Keys], form: str, limi
         )
     viewer = Viewer(system, keys)
     found = exploration.networkx(limit)
-    clean: nx.MultiDiGraph[int] = nx.MultiDiGraph(name=system.system.name)
+    clean = nx.MultiDiGraph(name=system.system.name)
     views: dict[int, StateView] = {}
     for node, data in found.nodes(data=True):
         views[node] = viewer.view(data["state"])
@@ -42,9 +42,7 @@ def render_graph(system: GroundSystem, keys: Mapping[str, Keys], form: str, limi
     for source, target, data in found.edges(data=True):
         action = system.actions[data["action"]]
         actor = viewer.process_name(action.actor) if action.actor is not None else ""
-        clean.add_edge(
-            source, target, name=action.name, actor=actor, step=action.action.info.step, kind=action.kind
-        )
+        clean.add_edge(source, target, name=action.name, actor=actor, step=action.action.info.step, kind=action.kind)
     if form == "dot":
         return _dot(clean)
     if form == "graphml":
@@ -53,10 +51,14 @@ def render_graph(system: GroundSystem, keys: Mapping[str, Keys], form: str, limi
         return out.getvalue().decode("utf-8") + "\n"
     from txweave.report.json import state
 
-    data_: dict[str, Any] = nx.node_link_data(clean, edges="edges")
-    for item in data_["nodes"]:
-        item["state"] = state(views[item["id"]])
-    return json.dumps(data_, indent=1, ensure_ascii=False) + "\n"
+    whole: dict[str, Any] = {
+        "directed": True,
+        "multigraph": True,
+        "graph": {"name": clean.name},
+        "nodes": [{"id": node, **data, "state": state(views[node])} for node, data in clean.nodes(data=True)],
+        "edges": [{"source": a, "target": b, **data} for a, b, data in clean.edges(data=True)],
+    }
+    return json.dumps(whole, indent=1, ensure_ascii=False) + "\n"
 
 
 def label(view: StateView) -> str:
@@ -70,7 +72,11 @@ def label(view: StateView) -> str:
 
 
 def _dot(graph: Any) -> str:
-    lines = [f"digraph {_quoted(graph.name)} {{", '  node [shape=box, fontname="monospace", fontsize=9];', "  edge [fontsize=9];"]
+    lines = [
+        f"digraph {_quoted(graph.name)} {{",
+        '  node [shape=box, fontname="monospace", fontsize=9];',
+        "  edge [fontsize=9];",
+    ]
     for node, data in graph.nodes(data=True):
         style = ", penwidth=2" if data["initial"] else ""
         lines.append(f"  {node} [label={_quoted(data['label'])}{style}];")

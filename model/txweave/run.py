@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from types import FrameType
 
 from txweave.check import Options, Watch, describe, expectation, run_case
@@ -36,19 +37,15 @@ def run_cases(
     if jobs > 1 and len(cases) > 1:
         return _in_processes(cases, options, jobs, listener, stop)
     results: list[CaseResult] = []
+    report = listener.progress
     for selected in cases:
         if stop is not None and stop():
             result = not_run(selected, options, "interrupted")
         else:
             if listener.begins is not None:
                 listener.begins(selected)
-            report = listener.progress
-
-            def told(engine: str, progress: Progress, selected: Selected = selected) -> None:
-                if report is not None:
-                    report(selected, engine, progress)
-
-            result = run_case(selected, options, Watch(told if report is not None else None, stop))
+            told = partial(report, selected) if report is not None else None
+            result = run_case(selected, options, Watch(told, stop))
         results.append(result)
         if listener.done is not None:
             listener.done(result)

@@ -37,7 +37,12 @@ def walk(system: GroundSystem, keys: Mapping[str, Keys], seed: int, length: int)
     ended = f"after {length} steps, as asked"
     for number in range(length + 1):
         for item in system.properties:
-            if item.kind == "never" and item.name not in broken and item.rows is not None and evaluate(item.rows.some, state) is True:
+            if (
+                item.kind == "never"
+                and item.name not in broken
+                and item.rows is not None
+                and evaluate(item.rows.some, state) is True
+            ):
                 broken[item.name] = number
         if number == length:
             break

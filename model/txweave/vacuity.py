@@ -65,9 +65,9 @@ def _steps(system: GroundSystem, bound: BoundModel, coverage: Coverage) -> Itera
         for step in _statements(procedure.steps):
             if (name, step.name) not in taken:
                 dead.setdefault(name, []).append((step.name, Place.of(step.span), _why(system, coverage, name, step.name)))
-    for procedure, steps in dead.items():
-        for step, place, why in steps:
-            yield Finding("never-executed", f"{procedure}.{step}", f"{procedure}.{step} is never executed: {why}", place)
+    for name, unseen in dead.items():
+        for label, place, why in unseen:
+            yield Finding("never-executed", f"{name}.{label}", f"{name}.{label} is never executed: {why}", place)
 
 
 def _statements(steps: Sequence[BoundStep]) -> Iterable[BoundStep]:
@@ -122,5 +122,7 @@ def _leads(system: GroundSystem, action: Action, places: set[tuple[str, str]]) -
             if isinstance(node, x.Const) and (role, node.value) in places:
                 return True
             # Conditions compare places without going there.
-            stack.extend((node.then, node.otherwise) if isinstance(node, x.Ite) else x.children(node) if not node.boolean else ())
+            stack.extend(
+                (node.then, node.otherwise) if isinstance(node, x.Ite) else x.children(node) if not node.boolean else ()
+            )
     return False

@@ -238,7 +238,11 @@ class Viewer:
         if key is not None and key.serial and key.serial not in self.columns[table]:
             values.append((key.serial, str(number + 1)))
         for column in self.columns[table]:
-            about = ("pending", table, column) if pending and ("pending", table, column) in self.about else ("committed", table, column)
+            about = (
+                ("pending", table, column)
+                if pending and ("pending", table, column) in self.about
+                else ("committed", table, column)
+            )
             values.append((column, self.show(self._get(state, *about, at=at), self.about[about])))
         known = dict(values)
         if key is None or key.serial:

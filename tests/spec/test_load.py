@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from hypothesis import strategies as st
 
 from txweave.spec import syntax
 from txweave.spec.diagnostics import SpecError
+from txweave.spec.fixes import apply_fixes
 from txweave.spec.load import file_kind, load_fix, load_model, load_study, parse_fix, parse_model, parse_study
 from txweave.spec.parameters import parse_duration, with_settings
 from txweave.spec.places import without_places
@@ -401,3 +403,39 @@ def test_fuzzed_fixes_give_diagnostics_and_nothing_else():
 def test_the_package_imports_jsonschema_late():
     code = "import sys, txweave.spec.load; sys.exit('jsonschema' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+FLOODS = {
+    "Y010": MINIATURE.replace("[queued, success]", "[" + ", ".join(["on"] * 15_000) + "]"),
+    "S101": MINIATURE + "".join(f"key_{i}: 1\n" for i in range(6000)),
+    "S111": MINIATURE.replace("      - finish: commit\n", "      - finish: commit\n" * 3000),
+    "Y009": MINIATURE + "data: x\n" * 8000,
+    "S113": MINIATURE.replace("crash: anywhere", "crash: [" + ", ".join(f"step_{i}" for i in range(5000)) + "]"),
+}
+
+
+@pytest.mark.parametrize("code", FLOODS)
+def test_a_flood_of_errors_is_cut_off_in_time(code):
+    start = time.monotonic()
+    found, _ = told(parse_model, FLOODS[code])
+    assert time.monotonic() - start < 6
+    assert found.count(code) >= 100
+    assert found.count("Y025") == 1
+    assert len(found) == 201
+
+
+def test_depth_is_no_danger_to_the_stack():
+    """As deep as the reader lets pass: no part that walks the tree overflows the stack."""
+    for wrap in ("{{s{i}: {{if: a, then: [{inner}]}}}}", "{{s{i}: {{try: [{{q{i}: commit}}], except: {{E: [{inner}]}}}}}}"):
+        passed = 0
+        for depth in range(10, 24):
+            inner = "{x: commit}"
+            for i in range(depth):
+                inner = wrap.format(i=i, inner=inner)
+            found, got = told(parse_model, MINIATURE.replace("- finish: commit", "- " + inner))
+            assert got is not None or found == ["Y018"]
+            passed += got is not None
+            if got is not None:
+                assert apply_fixes(got, [load_fix(SPECS / "exists-guard.fix.yaml")])
+                assert without_places(got)
+        assert 0 < passed < 14

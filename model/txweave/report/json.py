@@ -141,7 +141,7 @@ def property_(item: PropertyResult, *, timing: bool = True) -> Json:
 def story(told: Story) -> Json:
     """A counterexample: the initial state, then each step with what it changed and the whole state after it."""
     return {
-        "property": told.property,
+        "property": told.name,
         "kind": told.kind,
         "title": told.title,
         "place": place(told.place),
@@ -223,9 +223,7 @@ def _diff(found: StateDiff) -> Json:
     return {
         "rows": [_change(c) for c in found.rows],
         "uncommitted": [{"writer": c.writer, **_change(c)} for c in found.versions],
-        "processes": [
-            {"process": c.process, "field": c.field, "before": c.before, "after": c.after} for c in found.processes
-        ],
+        "processes": [{"process": c.process, "field": c.field, "before": c.before, "after": c.after} for c in found.processes],
     }
 
 

@@ -81,7 +81,7 @@ class Story:
     property looks at in that state, ``assumptions`` what was taken for granted.
     """
 
-    property: str
+    name: str
     kind: str
     title: str
     place: Place | None
@@ -155,7 +155,9 @@ def _events(old: StateView, new: StateView, action: GroundAction) -> tuple[str, 
             whose = "its transaction" if mine else f"the transaction of {now.name}"
             found.append(f"{whose} is aborted: only a rollback ends it")
         if was.status != now.status and now.status in {"done", "failed", "crashed", "hung"}:
-            verb = {"done": "is done", "failed": "has failed", "crashed": "is gone", "hung": "hangs, its locks held"}[now.status]
+            verb = {"done": "is done", "failed": "has failed", "crashed": "is gone", "hung": "hangs, its locks held"}[
+                now.status
+            ]
             if not (action.kind == "fault" and now.status in {"crashed", "hung"}):
                 found.append(f"{subject}{verb}")
     crashed = action.actor is not None and action.kind == "fault"
@@ -211,7 +213,7 @@ class _Teller:
         columns = prop.rows.columns if prop.rows is not None else ()
         witness = trace.witness or ()
         return Story(
-            property=prop.name,
+            name=prop.name,
             kind=prop.kind,
             title=prop.source.title,
             place=Place.of(prop.source.span),

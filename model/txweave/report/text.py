@@ -13,12 +13,11 @@ from dataclasses import dataclass
 
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
 from txweave.report.story import Place, Query, Story, StoryStep
-from txweave.results import Answer, CaseResult, PropertyResult, Relation
+from txweave.results import CaseResult, PropertyResult, Relation
 from txweave.simulate import Walk
 from txweave.verdict import Status
 from txweave.view import RowChange
@@ -54,8 +53,8 @@ _GLYPHS = {
 
 @dataclass(frozen=True)
 class Style:
-    """What is shown.  ``timing``: seconds; ``engines``: a column per engine; ``stories``: ``unexpected``, ``all`` or ``none``, and the
-    properties whose stories are always told; ``quiet``: only what is not as expected."""
+    """What is shown.  ``timing``: seconds; ``engines``: a column per engine; ``stories``: ``unexpected``, ``all`` or ``none``;
+    ``told``: properties whose stories are always told; ``quiet``: only what is not as expected."""
 
     timing: bool = True
     engines: bool = False
@@ -114,23 +113,24 @@ class Writer:
         self.line(title)
         checked = [r for r in group if r.properties]
         if checked:
-            self.console.print(self._table(checked), highlight=False)
+            table, notes = self._table(checked)
+            self.console.print(table, highlight=False)
+            for index, note in enumerate(notes):
+                for number, part in enumerate(textwrap.wrap(note, max(30, self.console.width - 8))):
+                    self.line(Text(f"  {f'[{_letter(index)}]' if number == 0 else '   '} {part}", style="dim"))
         for result in group:
             self._remarks(result)
         self.line()
 
-    def _table(self, group: list[CaseResult]) -> Table:
+    def _table(self, group: list[CaseResult]) -> tuple[Table, list[str]]:
+        """The verdicts, and the footnotes of cells that have no answer."""
         narrow = self.console.width < 84
         engines = list(dict.fromkeys(a.engine for r in group for p in r.properties for a in p.answers))
         columns = engines if self.style.engines or self._engines_differ(group) else []
-        box = SIMPLE_HEAD
-        table = Table(box=box, show_edge=False, pad_edge=False, header_style="dim", padding=(0, 2, 0, 0), safe_box=True)
-        table.add_column("case", style="bold", overflow="fold")
-        table.add_column("property", overflow="fold")
-        table.add_column("verdict", overflow="fold")
-        for engine in columns:
-            table.add_column(engine, overflow="fold")
-        table.add_column("expected", overflow="fold")
+        notes: list[str] = []
+        table = Table(box=SIMPLE_HEAD, show_edge=False, pad_edge=False, header_style="dim", padding=(0, 2, 0, 0), safe_box=True)
+        for name in ("case", "property", "verdict", *columns, "expected"):
+            table.add_column(name, overflow="fold", style="bold" if name == "case" else "")
         if not narrow:
             table.add_column("states", justify="right", no_wrap=True)
             if self.style.timing:
@@ -139,30 +139,35 @@ class Writer:
             for index, item in enumerate(result.properties):
                 first = index == 0
                 row: list[Text | str] = [
-                    escape(result.case) if first else "",
-                    escape(item.name),
+                    Text(result.case if first else ""),
+                    Text(item.name),
                     Text(item.text + self._length(item.length), style=_STATUS[item.status]),
                 ]
-                row += [self._cell(next((a for a in item.answers if a.engine == e), None)) for e in columns]
+                row += [self._cell(item, e, notes) for e in columns]
                 row.append(self._expected(item))
                 if not narrow:
-                    row.append(f"{result.states:,}" if first else "")
+                    row.append(f"{result.states:,}" if first and result.states else "")
                     if self.style.timing:
                         row.append(seconds(result.seconds) if first else "")
-                table.add_row(*row, end_section=False)
-        return table
+                table.add_row(*row)
+        return table, notes
 
     def _engines_differ(self, group: list[CaseResult]) -> bool:
         """Whether some engine has an answer where another has none."""
         cells = [{a.status in (None, Status.UNKNOWN) for a in p.answers} for r in group for p in r.properties]
         return any(len(kinds) > 1 for kinds in cells)
 
-    def _cell(self, answer: Answer | None) -> Text:
-        if answer is None:
-            return Text(self.glyph("dash"), style="dim")
-        if answer.status is None:
-            return Text(answer.text, style="dim")
-        return Text(answer.text + self._length(answer.length), style=_STATUS[answer.status])
+    def _cell(self, item: PropertyResult, engine: str, notes: list[str]) -> Text:
+        """One engine's answer in a word; a cell without an answer says why in a footnote."""
+        answer = next((a for a in item.answers if a.engine == engine), None)
+        if answer is None or answer.status in (None, Status.UNKNOWN):
+            why = "not asked" if answer is None else answer.text.removeprefix("unknown (").removesuffix(")")
+            if why not in notes:
+                notes.append(why)
+            return Text(f"{self.glyph('dash')} [{_letter(notes.index(why))}]", style="dim")
+        assert answer.status is not None
+        length = answer.length if answer.length != item.length else None
+        return Text(answer.status.value + self._length(length), style=_STATUS[answer.status])
 
     @staticmethod
     def _length(length: tuple[int, ...] | None) -> str:
@@ -200,7 +205,7 @@ class Writer:
         items = [p for r in results for p in r.properties]
         counts = {relation: sum(p.relation is relation for p in items) for relation in Relation}
         text = Text()
-        total = f"{len(items)} {'property' if len(items) == 1 else 'properties'} in {len(results)} case{'' if len(results) == 1 else 's'}"
+        total = f"{_counted(len(items), 'property', 'properties')} in {_counted(len(results), 'case', 'cases')}"
         broken = sum(bool(r.errors) for r in results)
         failed = counts[Relation.FAILED] + sum(bool(r.failures) for r in results)
         parts: list[tuple[str, str]] = []
@@ -224,7 +229,7 @@ class Writer:
 
     def story(self, story: Story, heading: str = "", verdict: str = "violated") -> None:
         """A whole story."""
-        self._head(story, heading or story.property, verdict)
+        self._head(story, heading or story.name, verdict)
         colours = self._colours(story.steps)
         layout = _Layout.of(story.steps, self.console.width)
         for step in story.steps:
@@ -232,7 +237,9 @@ class Writer:
                 self.line(Text(f" {self.glyph('top')}{self.glyph('rule')} for ever:", style="bold yellow"))
             self._step(step, layout, colours)
         if story.loop is not None and story.loop < len(story.steps):
-            self.line(Text(f" {self.glyph('bottom')}{self.glyph('rule')} and again from step {story.loop + 1}", style="bold yellow"))
+            self.line(
+                Text(f" {self.glyph('bottom')}{self.glyph('rule')} and again from step {story.loop + 1}", style="bold yellow")
+            )
         elif story.loop is not None:
             self.line(Text(f" {self.glyph('ever')} nothing more ever happens", style="bold yellow"))
         self._ending(story)
@@ -273,7 +280,9 @@ class Writer:
         steps = f"{length[0]} step{'' if length[0] == 1 else 's'}"
         if story.loop is None:
             return f"after {steps}" if length[0] else "at the start"
-        return f"by {steps}, then {f'a loop of {length[1]}' if length[1] else 'nothing more'}"
+        if length[1]:
+            return f"by {f'{steps} and ' if length[0] else ''}a loop of {length[1]}"
+        return f"by a run that ends after {steps}" if length[0] else "by doing nothing"
 
     def _colours(self, steps: Iterable[StoryStep]) -> dict[str, str]:
         actors = dict.fromkeys(step.actor for step in steps if step.actor)
@@ -368,7 +377,9 @@ class Writer:
                     self.line(text)
         for index, sentence in enumerate(story.assumptions):
             for number, part in enumerate(textwrap.wrap(sentence, width - 13) or [""]):
-                self.line(Text(f"   {'assuming' if index == 0 and number == 0 else '':<12} {'  ' * bool(number)}{part}", style="dim"))
+                self.line(
+                    Text(f"   {'assuming' if index == 0 and number == 0 else '':<12} {'  ' * bool(number)}{part}", style="dim")
+                )
 
     def _query(self, query: Query, width: int) -> None:
         for index, line in enumerate(_folded(query.sql, width - 13)):
@@ -402,12 +413,12 @@ class _Layout:
         several = frozenset(role for role, found in places.items() if len(found) > 1)
         draft = cls(0, 0, True, 0, 0, several)
         actor = max([4, *(len(s.actor) for s in steps)])
-        step = max([4, *(len(draft.name(s)) for s in steps)])
-        indent = 2 + 5 + actor + 2 + step + 2
+        label = max([4, *(len(draft.name(s)) for s in steps)])
+        indent = 2 + 5 + actor + 2 + label + 2
         beside = width - indent >= 48
         if not beside:
             indent = 9
-        return cls(actor, step if beside else 0, beside, indent, max(24, width - indent), several)
+        return cls(actor, label if beside else 0, beside, indent, max(24, width - indent), several)
 
     def name(self, step: StoryStep) -> str:
         if step.kind == "tick":
@@ -415,6 +426,14 @@ class _Layout:
         if step.kind == "fault" and not step.step:
             return ""
         return f"{step.procedure}.{step.step}" if step.role in self.several and step.procedure else step.step
+
+
+def _letter(index: int) -> str:
+    return chr(ord("a") + index) if index < 26 else str(index)
+
+
+def _counted(number: int, one: str, many: str) -> str:
+    return f"{number} {one if number == 1 else many}"
 
 
 def seconds(value: float) -> str:
@@ -435,6 +454,11 @@ def _folded(text: str, room: int) -> list[str]:
             continue
         margin = " " * (len(line) - len(line.lstrip()))
         found += textwrap.wrap(
-            line.strip(), room, initial_indent=margin, subsequent_indent=margin + "  ", break_on_hyphens=False, break_long_words=False
+            line.strip(),
+            room,
+            initial_indent=margin,
+            subsequent_indent=margin + "  ",
+            break_on_hyphens=False,
+            break_long_words=False,
         )
     return found

@@ -20,13 +20,18 @@ from txweave.system.expr import Expr, Local
 def own_values(ctx: Context, state: State, table: str, row: Expr) -> dict[str, Expr]:
     """The column values of a row as the process sees it."""
     storage = ctx.world.storage
-    return {
-        c.name: storage.column(state, table, c.name, row, ctx.process, ctx.role) for c in storage.schema.tables[table].columns
-    }
+    return {c.name: storage.column(state, table, c.name, row, ctx.process, ctx.role) for c in storage.schema.tables[table].columns}
 
 
 def check_row(
-    ctx: Context, after: State, before: State, table: tree.Table, row: Local, columns: set[str] | None, *, redo_allowed: bool,
+    ctx: Context,
+    after: State,
+    before: State,
+    table: tree.Table,
+    row: Local,
+    columns: set[str] | None,
+    *,
+    redo_allowed: bool,
     skip: frozenset[str] = frozenset(),
 ) -> list[Outcome]:
     """The ways in which a row that was written (``after``) passes or fails its constraints.

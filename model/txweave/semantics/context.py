@@ -137,3 +137,14 @@ def keyed(where: tree.Expr | None, source: str, table: tree.Table) -> bool:
     if table.serial is not None and table.serial.name in fixed:
         return True
     return any(unique.where is None and set(unique.columns) <= fixed for unique in table.uniques)
+
+
+def single_row(schema: tree.Schema, query: tree.Query) -> bool:
+    """Whether a query has certainly at most one row."""
+    if query.grouped and not query.group_by:
+        return True
+    if isinstance(query.limit, tree.Constant) and query.limit.value in (0, 1):
+        return True
+    if isinstance(query.source, tree.TableSource) and not query.source.role:
+        return keyed(query.where, query.source.source, schema.tables[query.source.table])
+    return query.source is None

@@ -62,7 +62,13 @@ def insert(ctx: Context, node: bound.Execute, statement: tree.Insert, state: Sta
 
 
 def _finish(
-    ctx: Context, node: bound.Execute, statement: tree.Insert, state: State, guard: Expr, params: tuple[Local, ...], slots: tuple[Expr, ...]
+    ctx: Context,
+    node: bound.Execute,
+    statement: tree.Insert,
+    state: State,
+    guard: Expr,
+    params: tuple[Local, ...],
+    slots: tuple[Expr, ...],
 ) -> list[Outcome]:
     """RETURNING and the row count; a slot is NULL where ON CONFLICT DO NOTHING inserted nothing."""
     rows = [slot for slot in slots if slot is not x.NULL]
@@ -81,7 +87,14 @@ def _finish(
 
 
 def _one(
-    ctx: Context, statement: tree.Insert, table: tree.Table, state: State, origin: State, values: dict[str, Expr], *, redo_allowed: bool
+    ctx: Context,
+    statement: tree.Insert,
+    table: tree.Table,
+    state: State,
+    origin: State,
+    values: dict[str, Expr],
+    *,
+    redo_allowed: bool,
 ) -> list[tuple[Outcome, Expr]]:
     """One row: inserted (with its slot), refused, waiting, or left to ON CONFLICT."""
     storage, name = ctx.world.storage, table.name
@@ -114,7 +127,9 @@ def _one(
         if conflict.sets is None:
             found.append((ok(x.conj(proceed, hit), state), x.NULL))
         else:
-            found.extend(_conflict_update(ctx, statement, table, state, origin, values, x.conj(proceed, hit), arbiters, redo_allowed))
+            found.extend(
+                _conflict_update(ctx, statement, table, state, origin, values, x.conj(proceed, hit), arbiters, redo_allowed)
+            )
         proceed = x.conj(proceed, x.neg(hit))
         del nowhere
     # Constraints are looked at before the bound on rows: a row that is refused needs no slot.
@@ -159,7 +174,11 @@ def _conflict_update(
             parts.append(x.conj(terms.not_null(proposed), x.equal(held, proposed)))
         same.append(x.conj(*parts))
     existing = x.conj(storage.visible(state, name, row, ctx.process, ctx.role), x.disj(*same))
-    mode = "update" if {c for c, _ in conflict.sets} & {c for u in table.uniques if u.where is None for c in u.columns} else "no key update"
+    mode = (
+        "update"
+        if {c for c, _ in conflict.sets} & {c for u in table.uniques if u.where is None for c in u.columns}
+        else "no key update"
+    )
     blocked = []
     for role in ctx.world.roles:
         other = x.local(role, role)
@@ -202,7 +221,9 @@ def _from_query(ctx: Context, node: bound.Execute, statement: tree.Insert, state
     table, name = storage.schema.tables[statement.table], statement.table
     branches = [b for b in ctx.relations(state).query(query, ctx.env(state)).branches if b.condition is not x.FALSE]
     if len(branches) > 1:
-        ctx.world.report.error("M413", query.span, "INSERT … SELECT from an outer join is not modelled", "write the outer side as a subquery")
+        ctx.world.report.error(
+            "M413", query.span, "INSERT … SELECT from an outer join is not modelled", "write the outer side as a subquery"
+        )
         return []
     found: list[Outcome] = []
     from txweave.semantics.statements import limit_of
@@ -290,9 +311,7 @@ def _insert_branch(
             x.equal(mine[c], storage.column(after, key.parent, p, parent, ctx.process, ctx.role))
             for c, p in zip(key.columns, key.parent_columns, strict=True)
         ]
-        chosen = x.conj(
-            storage.visible(after, key.parent, parent, ctx.process, ctx.role), x.exists((slot,), x.conj(filled, *same))
-        )
+        chosen = x.conj(storage.visible(after, key.parent, parent, ctx.process, ctx.role), x.exists((slot,), x.conj(filled, *same)))
         storage.lock_all(final, key.parent, chosen, parent, "key share", ctx.process, ctx.role)
     result_branches: list[Branch] = []
     if statement.returning:

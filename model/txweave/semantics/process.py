@@ -91,23 +91,33 @@ class Process:
         functions.declare(self.pc, [self.name], domain, initial, ("pc", self.name))
         self.world.storage.declare_savepoints(self.name, self.depth)
         if self.uses_now:
-            functions.declare(f"{self.name}.~began", [self.name], self.world.storage.times.domain, None, ("hidden", "began", self.name))
+            functions.declare(
+                f"{self.name}.~began", [self.name], self.world.storage.times.domain, None, ("hidden", "began", self.name)
+            )
         for timer, within in self.code.timers.items():
             limit = within.bound // self.tick
             functions.declare(
-                self._timer(timer), [self.name], Domain(values=tuple(range(limit + 1)), nullable=True), None, ("timer", self.name, timer)
+                self.timer_function(timer),
+                [self.name],
+                Domain(values=tuple(range(limit + 1)), nullable=True),
+                None,
+                ("timer", self.name, timer),
             )
         if self.code.period is not None:
             limit = self.code.period // self.tick
             functions.declare(
-                self._period, [self.name], Domain(values=tuple(range(limit + 1)), nullable=True), None, ("timer", self.name, "every")
+                self.period_function,
+                [self.name],
+                Domain(values=tuple(range(limit + 1)), nullable=True),
+                None,
+                ("timer", self.name, "every"),
             )
 
-    def _timer(self, timer: str) -> str:
+    def timer_function(self, timer: str) -> str:
         return f"{self.name}.~within.{timer}"
 
     @property
-    def _period(self) -> str:
+    def period_function(self) -> str:
         return f"{self.name}.~every"
 
     def _loop(self, loop: str) -> str:
@@ -167,7 +177,9 @@ class Process:
         """The program counter's value after the end."""
         if status not in self.points:
             self.taken.add(status)
-            self.points[status] = Point(self.name, status, "running" if status == HUNG else status, transaction="open" if status == HUNG else "none")
+            self.points[status] = Point(
+                self.name, status, "running" if status == HUNG else status, transaction="open" if status == HUNG else "none"
+            )
         return status
 
     # ------------------------------------------------------------------------------------------------- local instructions
@@ -186,7 +198,9 @@ class Process:
         paths = self.advance(state, Config(0), x.TRUE, ())
         return [replace(p, config=replace(p.config, fresh=True)) if p.config is not None else p for p in paths]
 
-    def advance(self, state: State, config: Config, guard: Expr, params: tuple[Local, ...], budget: list[int] | None = None) -> list[Path]:
+    def advance(
+        self, state: State, config: Config, guard: Expr, params: tuple[Local, ...], budget: list[int] | None = None
+    ) -> list[Path]:
         """Run local instructions up to the next place; every way through branches is a path."""
         budget = [0] if budget is None else budget
         state = state.copy()
@@ -230,7 +244,7 @@ class Process:
                     error = config.errors[-1]
                     return self.raise_error(state, replace(config, errors=config.errors[:-1]), error, False, guard, params, budget)
                 case c.Timer(timer=timer):
-                    state.write(self._timer(timer), (self.process,), x.NULL)
+                    state.write(self.timer_function(timer), (self.process,), x.NULL)
                     config = following
                 case c.End():
                     return self.finish(state, config, DONE, "", guard, params)
@@ -323,7 +337,14 @@ class Process:
         waiting.release(self.world, state, self.process)
 
     def raise_error(
-        self, state: State, config: Config, error: str, database: bool, guard: Expr, params: tuple[Local, ...], budget: list[int] | None = None
+        self,
+        state: State,
+        config: Config,
+        error: str,
+        database: bool,
+        guard: Expr,
+        params: tuple[Local, ...],
+        budget: list[int] | None = None,
     ) -> list[Path]:
         """An error: the server aborts the transaction up to the last savepoint (locks go at once); a handler takes over, or the procedure fails."""
         state = state.copy()
@@ -392,14 +413,14 @@ class Process:
         at = x.equal(x.apply(self.pc, self.process), x.const(self.place(config)))
         state = State(self.world.functions)
         if config.fresh and self.code.period is not None:
-            since = x.apply(self._period, self.process)
+            since = x.apply(self.period_function, self.process)
             limit = self.code.period // self.tick
             at = x.conj(at, x.disj(x.equal(since, x.NULL), x.equal(since, x.const(limit))))
-            state.write(self._period, (self.process,), x.const(0))
+            state.write(self.period_function, (self.process,), x.const(0))
         for timer, within in self.code.timers.items():
             if within.first <= config.pc < within.last:
-                now = x.apply(self._timer(timer), self.process)
-                state.write(self._timer(timer), (self.process,), x.ite(x.equal(now, x.NULL), x.const(0), now))
+                now = x.apply(self.timer_function(timer), self.process)
+                state.write(self.timer_function(timer), (self.process,), x.ite(x.equal(now, x.NULL), x.const(0), now))
         if config.waiting:
             at_wait = at
             at = x.conj(at, x.equal(x.apply(waiting.blocker(self.world, self.name), self.process), x.NULL))
@@ -414,10 +435,20 @@ class Process:
             case c.Assign():
                 self._assign(state, instruction)
                 info = self._info(instruction, "set", sql="")
-                yield from self._emit(config, at, self.advance(state, replace(config, pc=config.pc + 1, fresh=False), x.TRUE, ()), info)
+                yield from self._emit(
+                    config, at, self.advance(state, replace(config, pc=config.pc + 1, fresh=False), x.TRUE, ()), info
+                )
         yield from self._faults(config, instruction, state)
 
-    def _info(self, instruction: c.Instruction, outcome: str, sql: str, variables: object = None, results_: tuple[tuple[str, Expr], ...] = (), note: str = "") -> StepInfo:
+    def _info(
+        self,
+        instruction: c.Instruction,
+        outcome: str,
+        sql: str,
+        variables: object = None,
+        results_: tuple[tuple[str, Expr], ...] = (),
+        note: str = "",
+    ) -> StepInfo:
         bindings: dict[str, Expr] = {}
         for node in walk(variables):
             if isinstance(node, tree.Variable):
@@ -439,9 +470,9 @@ class Process:
             target = self.place(path.config) if path.config is not None else self.end_place(path.status)
             for timer, within in self.code.timers.items():
                 if path.config is None or not within.first <= path.config.pc < within.last:
-                    state.write(self._timer(timer), (self.process,), x.NULL)
+                    state.write(self.timer_function(timer), (self.process,), x.NULL)
             if path.config is None and self.code.period is not None:
-                state.write(self._period, (self.process,), x.NULL)
+                state.write(self.period_function, (self.process,), x.NULL)
             state.write(self.pc, (self.process,), x.const(target))
             noted = info
             if path.error:
@@ -490,7 +521,14 @@ class Process:
             elif outcome.exit == "out":
                 yield (
                     Action(
-                        self._action_name(info), "step", self.process, (self.process, *outcome.params), guard, (), info, self.name,
+                        self._action_name(info),
+                        "step",
+                        self.process,
+                        (self.process, *outcome.params),
+                        guard,
+                        (),
+                        info,
+                        self.name,
                         out=outcome.error,
                     ),
                     None,
@@ -509,10 +547,14 @@ class Process:
         paths = self.raise_error(after, config, "deadlock_detected", True, cycle, ())
         yield from self._emit(config, at, paths, info, kind="database")
 
-    def _transaction(self, config: Config, instruction: c.Transaction, at: Expr, state: State) -> Iterator[tuple[Action, Config | None]]:
+    def _transaction(
+        self, config: Config, instruction: c.Transaction, at: Expr, state: State
+    ) -> Iterator[tuple[Action, Config | None]]:
         node = instruction.node
         operation, name = node.operation, node.name
-        sql = {"rollback_to": "ROLLBACK TO", "release": "RELEASE SAVEPOINT"}.get(operation, operation.upper()) + (f" {name}" if name else "")
+        sql = {"rollback_to": "ROLLBACK TO", "release": "RELEASE SAVEPOINT"}.get(operation, operation.upper()) + (
+            f" {name}" if name else ""
+        )
         info = self._info(instruction, "ok", sql)
         following = replace(config, pc=config.pc + 1, fresh=False)
         storage = self.world.storage
@@ -544,7 +586,9 @@ class Process:
         else:
             assert name is not None
             if name not in config.savepoints or (operation == "release" and config.transaction == "failed"):
-                yield from refuse("in_failed_sql_transaction" if config.transaction == "failed" else "invalid_savepoint_specification")
+                yield from refuse(
+                    "in_failed_sql_transaction" if config.transaction == "failed" else "invalid_savepoint_specification"
+                )
                 return
             level = len(config.savepoints) - 1 - config.savepoints[::-1].index(name)
             keep = level if operation == "release" else level + 1
@@ -590,7 +634,9 @@ class Process:
         if not config.fresh and not config.waiting and self._strikes(role.hang, instruction):
             state = State(self.world.functions)
             info = self._info(instruction, "hang", "", note="hangs: it does nothing any more and keeps its locks")
-            yield from self._emit(config, at, [Path(x.TRUE, (), state, None, HUNG)], info, kind="fault", recurs="hang" in role.forever)
+            yield from self._emit(
+                config, at, [Path(x.TRUE, (), state, None, HUNG)], info, kind="fault", recurs="hang" in role.forever
+            )
         if config.waiting or not isinstance(instruction, c.Execute | c.Transaction):
             return
         for where, error in role.errors:
@@ -612,8 +658,8 @@ class Process:
                     paths = self.raise_error(state, after, name, False, x.TRUE, ())
                     yield from self._emit(config, at, paths, info, kind="error", recurs=recurs)
             elif isinstance(instruction, c.Execute):
-                info = self._info(instruction, name, sql_of(instruction.node.statement), instruction.node.statement, note="an injected error")
+                info = self._info(
+                    instruction, name, sql_of(instruction.node.statement), instruction.node.statement, note="an injected error"
+                )
                 paths = self.raise_error(started.copy(), here, name, config.transaction != "failed", x.TRUE, ())
                 yield from self._emit(config, at, paths, info, kind="error", recurs=recurs)
-
-

@@ -47,7 +47,11 @@ def value_functions(ctx: Context, name: str, branch: Branch, keys: Sequence[tree
         label = str(number) if number < len(branch.columns) else f"order{number - len(branch.columns)}"
         found.append(
             ctx.world.functions.declare(
-                f"{ctx.role}.{ctx.scope}{name}.{label}", [ctx.role, *sorts], UNKNOWN, None, ("rowvalue", ctx.role, ctx.scope + name, label)
+                f"{ctx.role}.{ctx.scope}{name}.{label}",
+                [ctx.role, *sorts],
+                UNKNOWN,
+                None,
+                ("rowvalue", ctx.role, ctx.scope + name, label),
             )
         )
     del keys
@@ -98,8 +102,17 @@ def how_many(branches: Sequence[Branch]) -> Expr:
 
 
 def deliver(
-    ctx: Context, node: bound.Execute, state: State, guard: Expr, branches: Sequence[Branch], affected: Expr | None, *, one: bool,
-    keys: Sequence[tree.OrderKey] = (), label: str = "ok", note: str = "",
+    ctx: Context,
+    node: bound.Execute,
+    state: State,
+    guard: Expr,
+    branches: Sequence[Branch],
+    affected: Expr | None,
+    *,
+    one: bool,
+    keys: Sequence[tree.OrderKey] = (),
+    label: str = "ok",
+    note: str = "",
 ) -> list[Outcome]:
     """The normal end of a statement with these result rows: variables are assigned; ``into`` with several rows is an error.
 
@@ -141,7 +154,9 @@ def deliver(
     return found
 
 
-def limited(ctx: Context, branch: Branch, keys: Sequence[tree.OrderKey], limit: int) -> list[tuple[tuple[Local, ...], Expr, Branch]]:
+def limited(
+    ctx: Context, branch: Branch, keys: Sequence[tree.OrderKey], limit: int
+) -> list[tuple[tuple[Local, ...], Expr, Branch]]:
     """LIMIT: for each number of rows returned, parameters naming them, the condition, and the chosen rows as a branch.
 
     Which rows come first among equals is not determined: every choice is an outcome.

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from txweave.semantics import results, waiting
 from txweave.semantics.constraints import check_deleted, check_row
-from txweave.semantics.context import UNKNOWN, Context, conjuncts, keyed, table_sources, walk
+from txweave.semantics.context import UNKNOWN, Context, conjuncts, keyed, single_row, table_sources, walk
 from txweave.semantics.outcome import Outcome, failed, ok, out
 from txweave.semantics.relations import ordered_before
 from txweave.semantics.symbolic import State
@@ -95,24 +95,14 @@ def limit_of(query: tree.Query) -> int | None:
     return query.limit.value
 
 
-def at_most_one(ctx: Context, query: tree.Query) -> bool:
-    """Whether a query has certainly at most one row."""
-    if query.grouped and not query.group_by:
-        return True
-    if limit_of(query) in (0, 1):
-        return True
-    sources = table_sources(query.source)
-    if len(sources) == 1 and isinstance(query.source, tree.TableSource) and not query.source.role:
-        return keyed(query.where, sources[0].source, ctx.world.storage.schema.tables[sources[0].table])
-    return query.source is None
-
-
 def _select(ctx: Context, node: bound.Execute, query: tree.Query, state: State) -> list[Outcome]:
     """A SELECT that takes no locks: reads its snapshot."""
     branches = ctx.relations(state).query(query, ctx.env(state)).branches
     limit = limit_of(query)
     if limit is None:
-        return results.deliver(ctx, node, state, x.TRUE, branches, None, one=at_most_one(ctx, query), keys=query.order_by)
+        return results.deliver(
+            ctx, node, state, x.TRUE, branches, None, one=single_row(ctx.world.storage.schema, query), keys=query.order_by
+        )
     if len(branches) > 1:
         ctx.world.report.error("M413", query.span, "LIMIT on an outer join is not modelled", "write the outer side as a subquery")
         return []
@@ -194,8 +184,10 @@ class RowByRow:
         at = waiting.at(self.world, ctx.role, table)
         here = x.local(table, table)
         place = x.equal(state.read(at, ctx.process), here)
-        rest = x.FALSE if self.keyed else x.conj(
-            x.truth(state.read(waiting.todo(self.world, ctx.role, table), ctx.process, row)), x.neg(x.equal(row, here))
+        rest = (
+            x.FALSE
+            if self.keyed
+            else x.conj(x.truth(state.read(waiting.todo(self.world, ctx.role, table), ctx.process, row)), x.neg(x.equal(row, here)))
         )
         done: Expr = x.FALSE
         if self.counts and not self.keyed:
@@ -219,7 +211,9 @@ class RowByRow:
         gone = cleared.copy()
         waiting.release_row(self.world, gone, ctx.process, table, here)
         if there is not x.TRUE:
-            for outcome in self._go_on(gone, rest, row, done, x.TRUE, fresh=False, label="row gone", note="after waiting the row is gone"):
+            for outcome in self._go_on(
+                gone, rest, row, done, x.TRUE, fresh=False, label="row gone", note="after waiting the row is gone"
+            ):
                 found.append(outcome.given(x.conj(place, x.neg(there)), (here,)))
         free = x.conj(place, there, x.neg(busy))
         # It no longer matches: PostgreSQL has locked the newest version before it looks, and keeps the lock.
@@ -274,7 +268,17 @@ class RowByRow:
         return found
 
     def _wait(
-        self, state: State, rest: Expr, act: Expr, locked_only: Expr, busy: Expr, row: Local, done: Expr, *, fresh: bool, kept: dict[int, Expr]
+        self,
+        state: State,
+        rest: Expr,
+        act: Expr,
+        locked_only: Expr,
+        busy: Expr,
+        row: Local,
+        done: Expr,
+        *,
+        fresh: bool,
+        kept: dict[int, Expr],
     ) -> list[Outcome]:
         """Wait for one of the busy rows, having dealt with any subset of those that are free."""
         ctx, table, size = self.ctx, self.table, self.storage.sizes[self.table]
@@ -407,7 +411,10 @@ class Writing(RowByRow):
         self.mode = write_mode(definition, statement)
         values = [e for _, e in statement.sets] if isinstance(statement, tree.Update) else []
         self.subqueries = [
-            n for part in (statement.where, *values) for n in walk(part) if isinstance(n, tree.Exists | tree.InQuery | tree.ScalarQuery)
+            n
+            for part in (statement.where, *values)
+            for n in walk(part)
+            if isinstance(n, tree.Exists | tree.InQuery | tree.ScalarQuery)
         ]
         if any(isinstance(n, tree.Exists | tree.InQuery | tree.ScalarQuery) for s in self.subqueries for n in list(walk(s))[1:]):
             # Only the outermost subqueries are kept: inner ones belong to them.
@@ -539,7 +546,10 @@ class Locking(RowByRow):
         self.joined = len(sources) > 1 or not isinstance(query.source, tree.TableSource)
         if len(query.locks) > 1 or len(lock.sources) != 1:
             self.world.report.error(
-                "M415", lock.span, "locking the rows of several tables in one SELECT is not modelled", "name one table: FOR UPDATE OF t"
+                "M415",
+                lock.span,
+                "locking the rows of several tables in one SELECT is not modelled",
+                "name one table: FOR UPDATE OF t",
             )
         self.source = lock.sources[0]
         self.table = sources[self.source]
@@ -597,15 +607,13 @@ class Locking(RowByRow):
         """Lock the result rows and return them."""
         ctx = self.ctx
         found: list[Outcome] = []
-        choices = (
-            [((), x.TRUE, branch)] if self.limit is None else results.limited(ctx, branch, self.query.order_by, self.limit)
-        )
+        choices = [((), x.TRUE, branch)] if self.limit is None else results.limited(ctx, branch, self.query.order_by, self.limit)
         for params, condition, kept in choices:
             after = state.copy()
             target = x.local(self.table, self.table)
             chosen = x.exists(kept.locals, x.conj(kept.condition, x.equal(self._row(kept), target)))
             self.storage.lock_all(after, self.table, chosen, target, self.mode, ctx.process, ctx.role)
-            one = self.keyed or at_most_one(ctx, self.query)
+            one = self.keyed or single_row(self.storage.schema, self.query)
             for outcome in results.deliver(ctx, self.node, after, x.TRUE, [kept], None, one=one, keys=self.query.order_by):
                 found.append(outcome.given(x.conj(guard, condition), params))
         return found
@@ -624,7 +632,7 @@ class Locking(RowByRow):
         columns = tuple(self.world.terms.value(o.expression, env) for o in self.query.outputs)
         order = tuple(self.world.terms.value(k.expression, env) for k in self.query.order_by)
         branch = Branch((row,), done, columns, order, ((self.source, row),))
-        one = self.keyed or at_most_one(self.ctx, self.query)
+        one = self.keyed or single_row(self.storage.schema, self.query)
         return results.deliver(
             self.ctx, self.node, state, guard, [branch], None, one=one, keys=self.query.order_by, label=label, note=note
         )
@@ -688,7 +696,7 @@ class Locking(RowByRow):
         for outcome in self.finish(nothing, x.FALSE, row, x.TRUE, "no row", ""):
             none_left = x.conj(place, x.neg(x.exists((row,), eligible)))
             found.append(outcome.given(none_left, (here, *choices) if resumed else choices))
-        for again in ((False, True) if resumed else (False,)):
+        for again in (False, True) if resumed else (False,):
             for other, condition in waiting.to_wait_for(ctx, state, table, mine, self.mode, first=again):
                 after = passed.copy()
                 after.write(waiting.at(self.world, ctx.role, table), (ctx.process,), mine)

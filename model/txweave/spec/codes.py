@@ -102,6 +102,7 @@ CODES: dict[str, Code] = {
         "sql: |\n  SELECT id -- the job\n  FROM job",
     ),
     "Y024": Code("a number that is too large", "Numbers have at most 18 digits."),
+    "Y025": Code("more findings than are told", "A report tells 200 findings; correct those first, then look again."),
     # ------------------------------------------------------------------------------------------------------- structure
     "S100": Code(
         "cannot be read",

@@ -63,11 +63,17 @@ class SpecError(Exception):
         super().__init__("\n".join(d.render() for d in self.diagnostics))
 
 
+MAX_DIAGNOSTICS = 200
+"""How many findings a report tells: enough for any file that a person wrote."""
+
+
 @dataclass
 class Report:
     """Collects diagnostics so that all errors of a file are told at once."""
 
     diagnostics: list[Diagnostic] = field(default_factory=list)
+    full: bool = False
+    """Whether there were more findings than are told; the last one says so."""
 
     def error(
         self,
@@ -84,9 +90,19 @@ class Report:
         """Record a warning."""
         self._add(Diagnostic(code, span, message, remedy, "warning"))
 
+    def merge(self, diagnostics: Iterable[Diagnostic]) -> None:
+        """Record what was found elsewhere."""
+        for diagnostic in diagnostics:
+            self._add(diagnostic)
+
     def _add(self, diagnostic: Diagnostic) -> None:
-        if diagnostic not in self.diagnostics:
-            self.diagnostics.append(diagnostic)
+        if self.full or diagnostic in self.diagnostics:
+            return
+        if len(self.diagnostics) == MAX_DIAGNOSTICS:
+            self.full = True
+            message = f"more than {MAX_DIAGNOSTICS} findings: this one and what follows is not told"
+            diagnostic = Diagnostic("Y025", diagnostic.span, message, "correct what is told, then look again")
+        self.diagnostics.append(diagnostic)
 
     @property
     def failed(self) -> bool:
@@ -106,6 +122,8 @@ class Report:
 def did_you_mean(word: str, known: Iterable[str]) -> str:
     """``did you mean 'x'?``, or the list of what is known, or nothing when nothing is known."""
     names = sorted(set(known))
+    if len(names) > 200:  # in a large file, only words that begin alike
+        names = [name for name in names if name[:1] == word[:1]][:200]
     close = get_close_matches(word, names, n=1, cutoff=0.6)
     if close:
         return f"did you mean {close[0]!r}?"

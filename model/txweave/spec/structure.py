@@ -91,6 +91,8 @@ def check_structure(
     # A list item that is no step at all makes each of its keys an error of its own: the one on its shape says it all.
     shapeless = [list(error.absolute_path) for error in errors if error.validator == "maxProperties"]
     for error in errors:
+        if report.full:
+            break
         path = list(error.absolute_path)
         if not any(path != shape and path[: len(shape)] == shape for shape in shapeless):
             teller.tell(error, node)

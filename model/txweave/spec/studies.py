@@ -95,7 +95,7 @@ class _Composer:
         try:
             return parse_model(read_source(self._beside(path.value), path.span()))
         except SpecError as error:
-            self.report.diagnostics += [d for d in error.diagnostics if d not in self.report.diagnostics]
+            self.report.merge(error.diagnostics)
             return None
 
     # ---------------------------------------------------------------------------------------------------------- axes
@@ -262,7 +262,7 @@ class _Composer:
                         self.fixes[path] = parse_fix(read_source(path, item.text.span()))
                     except SpecError as error:
                         self.fixes[path] = None
-                        self.report.diagnostics += [d for d in error.diagnostics if d not in self.report.diagnostics]
+                        self.report.merge(error.diagnostics)
                 found.append(self.fixes[path])
             else:
                 entry = self.builder.mapping(item, item)
@@ -280,7 +280,7 @@ class _Composer:
         try:
             return apply_fixes(model, ready, among)
         except SpecError as error:
-            self.report.diagnostics += [d for d in error.diagnostics if d not in self.report.diagnostics]
+            self.report.merge(error.diagnostics)
             return None
 
     def _expectations(self, node: Node, model: syntax.Model, count: int) -> dict[str, tuple[syntax.Expectation, ...]]:

@@ -135,9 +135,6 @@ class QueryBinder(ExpressionBinder):
         Raises:
             Refused: it is wrong.
         """
-        if not self.environment.queries:
-            message = f"{self.environment.subject} reads variables only, no tables"
-            self.reader.refuse("Q343", first, message, "read the table in an sql step with `into:`")
         tree, item = self._from_item(first, scope)
         group = Scope(parent=scope.parent, clause="ON")
         done: From | None = None
@@ -197,6 +194,9 @@ class QueryBinder(ExpressionBinder):
             if isinstance(node, exp.Expr):
                 self.reader.unsupported(node)
             self.reader.refuse("Q300", self.reader.text.span(), "a SELECT is missing")
+        if not self.environment.queries:
+            remedy = "read the table in an sql step with `into:`" if self.environment.variables is not None else ""
+            self.reader.refuse("Q343", node, f"{self.environment.subject} takes no subquery", remedy)
         scope = Scope(parent=parent)
         source: From | None = None
         origin, joins = self.reader.get(node, "from_"), self.reader.many(node, "joins")
@@ -313,6 +313,7 @@ class QueryBinder(ExpressionBinder):
         if not (isinstance(node, exp.Literal) and not node.args.get("is_string")):
             return None
         text = str(self.reader.get(node, "this"))
+        self.reader.skip(node, "is_string")
         if not text.isdigit() or not 1 <= int(text) <= len(outputs):
             self.reader.refuse("Q324", node, f"there is no column number {text} in the SELECT list of {len(outputs)}")
         return outputs[int(text) - 1].expression

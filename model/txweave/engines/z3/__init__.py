@@ -31,6 +31,9 @@ ENGINE = "z3"
 DEPTH = 20
 """Steps of the bounded search where ``limits.max_depth`` does not say."""
 
+TICKS = 12
+"""To prove freedom from deadlock, how many ticks a state may be away from the next move."""
+
 LASSO = 14
 """Steps of a lasso, stem and loop together, where ``limits.max_depth`` does not say."""
 
@@ -126,6 +129,14 @@ class _Run:
 
         return not (item.kind == "deadlock" and encoding.ticks) and harvest.ever(bad(encoding, item))
 
+    def _ticks(self, encoding: Encoding, harvest: Harvest, item: GroundProperty) -> int | None:
+        """After how many ticks somebody can move in each harvested state; 0 where that is not what is asked."""
+        from txweave.engines.z3.recheck import bad
+
+        if item.kind != "deadlock" or not encoding.ticks:
+            return 0
+        return next((n for n in range(TICKS + 1) if not harvest.ever(bad(encoding, item, n))), None)
+
     def _invariant(self, encoding: Encoding, strengthening: Strengthening, item: GroundProperty, why: dict[str, str]) -> None:
         """Prove that a property holds, or say in ``why`` what prevented it."""
         from txweave.engines.z3.recheck import bad, recheck
@@ -133,8 +144,9 @@ class _Run:
         from txweave.system import expr as x
 
         started = time.monotonic()
-        if item.kind == "deadlock" and encoding.ticks:
-            why[item.name] = "Z3 proves freedom from deadlock only where no time passes"
+        ticks = self._ticks(encoding, strengthening.harvest, item)
+        if ticks is None:
+            why[item.name] = f"in some state nobody can move within {TICKS} ticks"
             return
         accepted = self.ground.system.truncated
         # Bounds that were crossed in the exploration are no goals, if their hit is accepted; the others must not be crossed.
@@ -146,7 +158,7 @@ class _Run:
             return
         try:
             self.session.check_limits()
-            certificate = strengthening.prove(item.name, x.neg(bad(encoding, item)), bounds)
+            certificate = strengthening.prove(item.name, x.neg(bad(encoding, item, ticks)), bounds, ticks)
             problems = recheck(self.session, self.ground, certificate)
         except GaveUp as reason:
             why[item.name] = reason.reason

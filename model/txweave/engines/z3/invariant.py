@@ -167,7 +167,7 @@ class Strengthening:
         self.solver = self.encoding.session.solver()
         self.solver.add(self.encoding.within(), self.encoding.step())
 
-    def prove(self, name: str, goal: Expr, bounds: Sequence[str]) -> Certificate:
+    def prove(self, name: str, goal: Expr, bounds: Sequence[str], ticks: int = 0) -> Certificate:
         """An inductive invariant that implies a goal, and that none of some bounds is crossed.
 
         Raises:
@@ -194,7 +194,7 @@ class Strengthening:
             pending.append(fact)
         needed = _closure(goals)
         self.proved += [fact for fact in needed if fact not in self.proved]
-        return Certificate(name, tuple(fact.clause for fact in needed if fact.clause is not None), tuple(bounds))
+        return Certificate(name, tuple(fact.clause for fact in needed if fact.clause is not None), tuple(bounds), ticks)
 
     def _fact(self, now: Formula, clause: Clause | None) -> Fact:
         z3, context, a = self.encoding.session.z3, self.encoding.session.context, self.encoding.algebra

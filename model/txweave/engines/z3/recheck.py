@@ -14,21 +14,28 @@ from txweave.system.expr import Expr
 from txweave.system.ground import GroundAction, GroundProperty, GroundSystem
 
 
-def bad(encoding: Encoding, item: GroundProperty) -> Expr:
-    """The states in which a safety property is violated; a deadlock only where no time passes."""
+def bad(encoding: Encoding, item: GroundProperty, ticks: int = 0) -> Expr:
+    """The states in which a safety property is violated.
+
+    For a deadlock: no process can move by itself, at once or after up to ``ticks`` ticks.  Where more time may pass there are
+    more of these states than there are deadlocks, which is enough for a proof that there are none.
+    """
     if item.kind == "never":
         assert item.rows is not None
         return item.rows.some
     assert item.kind == "deadlock", f"{item.kind} is not about single states"
-    assert not encoding.ticks, "where time passes, a deadlock is not a matter of one state"
-    return x.conj(x.neg(encoding.moves(("step", "database"))), encoding.unfinished())
+    moves = later = encoding.moves(("step", "database"))
+    for _ in range(ticks):
+        passing = (x.conj(action.guard, _after(action, later)) for action in encoding.actions if action.kind == "tick")
+        later = x.disj(moves, *passing)
+    return x.conj(x.neg(later), encoding.unfinished())
 
 
 def recheck(session: Session, system: GroundSystem, certificate: Certificate) -> tuple[str, ...]:
     """What is wrong with a certificate; nothing when it is confirmed: initiation, consecution for each action, safety."""
     encoding = Encoding(session, system)
     item = system.find(certificate.name)
-    unsafe = [bad(encoding, item), *(encoding.leaving.get(bound, x.FALSE) for bound in certificate.bounds)]
+    unsafe = [bad(encoding, item, certificate.ticks), *(encoding.leaving.get(bound, x.FALSE) for bound in certificate.bounds)]
     facts = [*(_clause(clause) for clause in certificate.clauses), *(x.neg(formula) for formula in unsafe)]
     labels = [*(f"clause {n}" for n in range(1, len(certificate.clauses) + 1)), certificate.name, *certificate.bounds]
     a, problems = encoding.algebra, []

@@ -15,7 +15,7 @@ from typing import Any
 
 from txweave.verdict import Limits
 
-RLIMIT = 400_000_000
+RLIMIT = 50_000_000
 """Budget of one query in Z3's own units, which do not depend on the machine's speed (some minutes)."""
 
 POLL = 0.1

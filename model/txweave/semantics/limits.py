@@ -1,0 +1,91 @@
+"""What the semantics does not model: found before the lowering, and refused by name."""
+
+from __future__ import annotations
+
+from txweave.semantics.context import single_row, walk
+from txweave.semantics.uses import nodes, procedures_of, statements_of
+from txweave.spec import syntax
+from txweave.spec.diagnostics import Report
+from txweave.sql import program as bound
+from txweave.sql import tree
+
+
+def refuse(model: bound.BoundModel, scenario: syntax.Scenario, report: Report) -> None:
+    """Report every construct of the scenario's procedures and of the properties that has no meaning here."""
+    for role in scenario.roles:
+        for statement in statements_of(model, role):
+            _statement(model.schema, statement, report)
+        for name in procedures_of(model, role):
+            for step in nodes(model.procedures[name].steps):
+                if isinstance(step.node, bound.Choose):
+                    _query(model.schema, step.node.query, report, outermost=True)
+                    if step.node.query.limit is not None:
+                        report.error(
+                            "M410", step.node.query.span, "LIMIT in a choice has no meaning", "`choose` takes any one row already"
+                        )
+    for item in model.properties.values():
+        for node in walk(item.formula):
+            if isinstance(node, tree.Query):
+                _query(model.schema, node, report, outermost=False)
+
+
+def _statement(schema: tree.Schema, statement: tree.Statement, report: Report) -> None:
+    outer = statement.query if isinstance(statement, tree.Select | tree.Insert) else None
+    for node in walk(statement):
+        if isinstance(node, tree.Query):
+            _query(schema, node, report, outermost=node is outer)
+        elif isinstance(node, tree.ScalarQuery) and not single_row(schema, node.query):
+            report.error(
+                "M411",
+                node.span or node.query.span,
+                "a subquery used as a value may return several rows",
+                "name one row by its key, or aggregate (MIN, MAX, COUNT)",
+            )
+    if isinstance(statement, tree.Update):
+        table = schema.tables[statement.table]
+        columns = {c for c, _ in statement.sets}
+        for child in schema.tables.values():
+            for key in child.foreign_keys:
+                if key.parent == table.name and columns & set(key.parent_columns):
+                    report.error(
+                        "M417",
+                        statement.span,
+                        f"UPDATE of {table.name}({', '.join(sorted(columns & set(key.parent_columns)))}), which {child.name} refers to",
+                        "a key that is referred to does not change in the modelled subset: delete and insert",
+                    )
+    if isinstance(statement, tree.Update | tree.Delete) and statement.using is not None and statement.returning:
+        outside = {
+            n.source
+            for o in statement.returning
+            for n in walk(o.expression)
+            if isinstance(n, tree.ColumnRef) and n.source != statement.source
+        }
+        if outside:
+            report.error(
+                "M418", statement.span, "RETURNING a column of a joined table is not modelled", "return columns of the target"
+            )
+
+
+def _query(schema: tree.Schema, query: tree.Query, report: Report, *, outermost: bool) -> None:
+    if query.limit is not None:
+        if not outermost:
+            report.error("M410", query.span, "LIMIT in a subquery is not modelled", "use MIN or MAX, or a statement of its own")
+        elif not (isinstance(query.limit, tree.Constant) and isinstance(query.limit.value, int)):
+            report.error("M410", query.span, "LIMIT must be a number or a parameter", "write LIMIT 1")
+        elif query.limit.value > 3:
+            report.error(
+                "M410",
+                query.span,
+                f"LIMIT {query.limit.value} is beyond what is modelled (3)",
+                "LIMIT 1 with a `repeat` says the same",
+            )
+        elif query.grouped or query.distinct:
+            report.error("M410", query.span, "LIMIT on groups or DISTINCT is not modelled", "drop the LIMIT")
+    for node in walk((query.where, query.having, tuple(o.expression for o in query.outputs))):
+        if isinstance(node, tree.ScalarQuery) and not single_row(schema, node.query):
+            report.error(
+                "M411",
+                node.span or node.query.span,
+                "a subquery used as a value may return several rows",
+                "name one row by its key, or aggregate (MIN, MAX, COUNT)",
+            )
