@@ -21,6 +21,7 @@ def examples(number: int) -> settings:
         max_examples=number, deadline=None, derandomize=True, database=None, suppress_health_check=list(HealthCheck)
     )
 
+
 STATUS = ("a", "b", "c")
 
 

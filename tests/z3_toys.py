@@ -79,7 +79,7 @@ def mutex(atomic: bool, size: int = 2, crash: bool = False) -> System:
             Property("no_deadlock", "deadlock"),
         ),
         (Fairness(P, "weak", x.local("p", P)),),
-        tuple([(p, pc(p, "dead"))]),
+        ((p, pc(p, "dead")),),
     )
 
 
@@ -96,7 +96,9 @@ def counter(top: int, bound: bool = False, truncated: bool = False) -> System:
             Property("below", "never", row(x.equal(n, x.const(top)), n)),
             Property("small", "never", row(x.less(x.const(top), n), n)),
             Property("no_deadlock", "deadlock"),
-            Property("arrives", "leads_to", row(x.less(n, x.const(top)), x.const("x")), row(x.equal(n, x.const(top)), x.const("x"))),
+            Property(
+                "arrives", "leads_to", row(x.less(n, x.const(top)), x.const("x")), row(x.equal(n, x.const(top)), x.const("x"))
+            ),
             Property("leaves", "leads_to", row(x.equal(n, x.const(top)), n)),
         ),
         (Fairness(P, "weak", p),),
@@ -138,7 +140,7 @@ def with_size(system: System, size: int) -> System:
 # ------------------------------------------------------------------------------------------------------- brute force
 
 
-def violation(system: System, name: str, limit: int) -> int | None | str:
+def violation(system: System, name: str, limit: int) -> int | str | None:
     """Length of the shortest counterexample of a safety property; None if there is none; else why there is no answer."""
     found = ref.explore(system, limit)
     item = next(p for p in system.properties if p.name == name)
@@ -214,7 +216,8 @@ class Graph:
 
     def moved(self, move: ref.Step) -> frozenset[int]:
         return frozenset(
-            n for n, (e, _, kind, _) in enumerate(self.owners)
+            n
+            for n, (e, _, kind, _) in enumerate(self.owners)
             if move.action.kind == kind and move.action.fair and move.action.actor is not None and move.params[0] == e
         )
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections import Counter
 
-import random_systems as rnd
-import z3_toys as toys
 from hypothesis import given
 
+import random_systems as rnd
+import z3_toys as toys
 from txweave.engines import z3 as engine
 from txweave.judge import review
 from txweave.system import reference as ref

@@ -333,3 +333,20 @@ def test_a_set_of_fixes_is_what_its_fixes_do_one_after_the_other(data):
         results.append(without_places(one_by_one) == without_places(together))
     assert any(results)
     assert all(results) or any(change.wrap for single in fixes for change in single.changes)
+
+
+def test_a_wrap_runs_forwards():
+    assert refused(change("{wrap: {to: find, finally: [{x: commit}]}}", "mark_complete.done")) == ["F206"]
+
+
+def test_a_step_inserted_at_itself_is_a_double():
+    assert refused(change("{before: [{find: commit}]}")) == ["S111"]
+    assert refused(change("{after: [{mark: commit}]}", "mark_complete.update")) == ["S111"]
+
+
+def test_widening_a_domain_has_one_order():
+    values = [f"s{i}" for i in range(12)]
+    fixes = [fix(f"domains: {{dag_run.state: [{a}, {b}]}}", f"f{a}") for a, b in zip(values, reversed(values), strict=True)]
+    for chosen in (fixes, fixes[::-1]):
+        fixed = apply_fixes(MODEL, chosen)
+        assert fixed.domains[1].values == ("queued", "success", *sorted(values))

@@ -439,3 +439,9 @@ def test_depth_is_no_danger_to_the_stack():
                 assert apply_fixes(got, [load_fix(SPECS / "exists-guard.fix.yaml")])
                 assert without_places(got)
         assert 0 < passed < 14
+
+
+def test_every_procedure_of_a_role_gets_its_inputs():
+    content = EVERYTHING.replace("run: [main, loop]", "run: [loop, main]")
+    assert model(content).scenarios["main-one"].roles[0].run[1].value == "main"
+    assert codes(content.replace("        with: {size: 2}\n", "")) == ["S119"]

@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-import random_systems as rnd
-import z3_toys as toys
 from hypothesis import given
 from hypothesis import strategies as st
 
+import random_systems as rnd
+import z3_toys as toys
 from txweave.system import expr as x
 from txweave.system import reference as ref
 from txweave.system.expr import BOOL, NULL, Domain, Elem, Expr, Value
@@ -176,7 +176,11 @@ def act(name: str, guard: Expr, *updates: Update, params: tuple[x.Local, ...] = 
 def test_transitions_are_simultaneous_and_in_order() -> None:
     p, f = x.local("p", "P"), x.local("f", "P")
     swap = Update("n", (f,), x.arith("-", x.const(2), x.apply("n", f)))
-    mark = Update("to", (f,), x.ite(x.equal(f, p), x.pick((f2 := x.local("g", "P"),), x.equal(x.apply("n", f2), x.const(2)), f2, NULL), NULL))
+    mark = Update(
+        "to",
+        (f,),
+        x.ite(x.equal(f, p), x.pick((f2 := x.local("g", "P"),), x.equal(x.apply("n", f2), x.const(2)), f2, NULL), NULL),
+    )
     system = little(act("swap", x.TRUE, swap, mark, params=(p,)), act("out", x.TRUE, out="row"), act("no", x.FALSE))
     start = ref.initial(system)
     steps = list(ref.successors(system, start))
@@ -199,7 +203,9 @@ def test_leaving_a_domain_is_out_of_bounds_and_changes_nothing_else() -> None:
 
 
 def test_domains_are_sized_by_the_sorts() -> None:
-    system = little(functions=(Function("age", ("P", "P"), Domain(ages=(-1, 2)), 0), Function("k", (), Domain(upto=("P", "P")), 0)))
+    system = little(
+        functions=(Function("age", ("P", "P"), Domain(ages=(-1, 2)), 0), Function("k", (), Domain(upto=("P", "P")), 0))
+    )
     assert ref.values(system, system.function("age").domain) == list(range(-1, 9))
     assert ref.values(system, system.function("k").domain) == [0, 1, 2, 3, 4]
     assert ref.values(system, Domain(("x",), ("P",), nullable=True)) == [None, "x", P0, P1]

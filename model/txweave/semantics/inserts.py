@@ -106,7 +106,6 @@ def _one(
     if conflict is not None:
         arbiters = [u for u in table.uniques if conflict.unique in (None, u.name)]
         taken: list[Expr] = []
-        nowhere = x.local(name, name)
         for unique in arbiters:
             if table.serial is not None and unique.columns == (table.serial.name,):
                 continue
@@ -131,7 +130,6 @@ def _one(
                 _conflict_update(ctx, statement, table, state, origin, values, x.conj(proceed, hit), arbiters, redo_allowed)
             )
         proceed = x.conj(proceed, x.neg(hit))
-        del nowhere
     # Constraints are looked at before the bound on rows: a row that is refused needs no slot.
     after = state.copy()
     storage.insert(after, name, slot, values, ctx.process)
@@ -168,9 +166,9 @@ def _conflict_update(
     same = []
     for unique in arbiters:
         parts = []
-        for column in unique.columns:
-            proposed = row if table.serial is not None and column == table.serial.name else values[column]
-            held = storage.column(state, name, column, row, ctx.process, ctx.role)
+        for key in unique.columns:
+            proposed = row if table.serial is not None and key == table.serial.name else values[key]
+            held = storage.column(state, name, key, row, ctx.process, ctx.role)
             parts.append(x.conj(terms.not_null(proposed), x.equal(held, proposed)))
         same.append(x.conj(*parts))
     existing = x.conj(storage.visible(state, name, row, ctx.process, ctx.role), x.disj(*same))

@@ -13,14 +13,13 @@ from txweave.semantics.properties import Observer
 from txweave.semantics.storage import Storage, data_rows
 from txweave.semantics.symbolic import Functions, State
 from txweave.semantics.terms import Terms
-from txweave.semantics.times import Times, analyse, tick_ages
+from txweave.semantics.times import analyse, tick_ages
 from txweave.semantics.uses import table_uses
 from txweave.spec import syntax
 from txweave.spec.diagnostics import Report
 from txweave.sql import program as bound
-from txweave.sql import tree
 from txweave.system import expr as x
-from txweave.system.expr import Domain, Elem, Expr
+from txweave.system.expr import Domain, Expr
 from txweave.system.sorted import Action, Fairness, Point, Property, Sort, StepInfo, System
 
 _MOST_PASSES = 6

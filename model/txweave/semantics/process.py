@@ -12,13 +12,11 @@ from dataclasses import dataclass, field, replace
 
 from txweave.semantics import code as c
 from txweave.semantics import results, waiting
-from txweave.semantics.context import UNKNOWN, Context, World, walk
-from txweave.semantics.outcome import Outcome
+from txweave.semantics.context import Context, World, walk
 from txweave.semantics.relations import rename
 from txweave.semantics.statements import execute
 from txweave.semantics.symbolic import State
 from txweave.spec import syntax
-from txweave.sql import program as bound
 from txweave.sql import tree
 from txweave.sql.render import sql_of
 from txweave.system import expr as x

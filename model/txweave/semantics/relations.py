@@ -88,7 +88,7 @@ class Relations:
                     found.extend(inner)
                     if kind == "left":
                         matched = x.disj(*(x.exists(c.locals[len(a.locals) :], c.condition) for c in inner))
-                        empty = {name: _null_columns for name in _sources(right)}
+                        empty = dict.fromkeys(_sources(right), _null_columns)
                         rows = tuple((name, x.NULL) for name in _table_sources(right))
                         found.append(
                             Combination(a.locals, x.conj(a.condition, x.neg(matched)), {**a.columns, **empty}, (*a.rows, *rows))
@@ -244,7 +244,7 @@ def _rename_combination(combo: Combination, relations: Relations, env: Env) -> C
     del relations, env
     mapping: dict[x.Local, Expr] = {old: x.local(old.name.split("'")[0], old.domain) for old in combo.locals}
     columns = {
-        source: (lambda name, inner=inner: x.substitute(inner(name), mapping))  # type: ignore[misc]
+        source: (lambda name, inner=inner: x.substitute(inner(name), mapping))
         for source, inner in combo.columns.items()
     }
     rows = tuple((name, x.substitute(row, mapping)) for name, row in combo.rows)

@@ -184,7 +184,7 @@ class RowByRow:
         at = waiting.at(self.world, ctx.role, table)
         here = x.local(table, table)
         place = x.equal(state.read(at, ctx.process), here)
-        rest = (
+        rest: Expr = (
             x.FALSE
             if self.keyed
             else x.conj(x.truth(state.read(waiting.todo(self.world, ctx.role, table), ctx.process, row)), x.neg(x.equal(row, here)))
@@ -242,7 +242,8 @@ class RowByRow:
             return self.finish(state, done, row, guard, label, note)
         there = self.storage.visible(state, table, row, ctx.process, ctx.role)
         busy = x.conj(rest, x.TRUE if fresh else there, waiting.conflicting(ctx, state, table, row, self.mode))
-        act, locked_only = rest, x.FALSE
+        act: Expr = rest
+        locked_only: Expr = x.FALSE
         kept: dict[int, Expr] = {}
         if not fresh:
             kept = self._kept(state, row)[0]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from txweave.semantics.context import table_sources, walk
+from txweave.semantics.context import table_sources
 from txweave.semantics.statements import write_mode
 from txweave.semantics.storage import Use
 from txweave.spec import syntax

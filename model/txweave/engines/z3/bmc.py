@@ -153,7 +153,7 @@ def search(
     except GaveUp as reason:
         result.stopped = reason
     except KeyboardInterrupt:
-        result.stopped = GaveUp("interrupted", "interrupted")
+        result.stopped = encoding.session.interrupted()
     return result
 
 

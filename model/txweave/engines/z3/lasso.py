@@ -1,7 +1,7 @@
 """Bounded search for lassos: counterexamples of leads-to properties under fairness.
 
-A run of *K* steps is a lasso when a Boolean ``loop[s]`` picks a position *s* < *K* whose state the last one repeats, or when it
-stays for ever in its last state (``loop[K]``) because nobody who is owed fairness can move.  Everything that fairness says is stated
+A run of *K* steps is a lasso when a Boolean ``loop[s]`` picks a position *s* < *K* whose state the last one repeats, or when
+it stays for ever in its last state (``loop[K]``) because nobody who is owed fairness can move.  Everything that fairness says is stated
 over the positions from *s* on.  Enabledness is a formula over the state, the disjunction of guards, never the guard of
 the action that happened to be chosen.
 
@@ -88,7 +88,7 @@ class LassoSearch:
         except GaveUp as reason:
             result.stopped = reason
         except KeyboardInterrupt:
-            result.stopped = GaveUp("interrupted", "interrupted")
+            result.stopped = self.encoding.session.interrupted()
         if result.stopped is not None and result.lasso is not None and not result.lasso.note:
             note = f"a shorter stem was not excluded ({result.stopped.reason})"
             result.lasso = Lasso(result.lasso.steps, result.lasso.stem, result.lasso.witness, note)

@@ -92,8 +92,13 @@ class Session:
         self.check_limits()
         reason = str(solver.reason_unknown())
         if "keyboard" in reason or "interrupted" in reason:
-            raise GaveUp("interrupted", "interrupted")
+            raise self.interrupted()
         raise GaveUp(f"Z3 answers unknown: {reason}")
+
+    def interrupted(self) -> GaveUp:
+        """The answer to Ctrl-C, which ends everything that comes after as well."""
+        self.cause = "interrupted"
+        return GaveUp(self.cause, self.cause)
 
     def check_limits(self) -> None:
         """Look at the limits.
