@@ -32,8 +32,11 @@ BOTH_UP_TO = 20_000
 HARVEST = 100_000
 """Z3 is shown the reachable states, to find invariants from, where there are at most so many."""
 
-Z3_SECONDS = 60.0
-"""Without ``--engine`` and ``--timeout``, how long Z3 may take for a case."""
+Z3_SECONDS = 5.0
+"""Without ``--engine`` and ``--timeout``, how long Z3 may take for a question: safety that holds, safety that is violated, each leads-to."""
+
+LASSO = 6
+"""Without ``--engine``, the length up to which Z3 looks for lassos of a leads-to property that holds."""
 
 
 @dataclass(frozen=True)
@@ -176,21 +179,48 @@ class _Run:
 
     def _outcomes(self, system: GroundSystem, names: list[str]) -> list[Outcome]:
         engine = self.options.engine
-        found: list[Outcome] = []
-        explored = None
-        if engine != "z3":
-            from txweave.engines import explicit
+        if engine == "z3":
+            return [self._z3(system, names, None)]
+        from txweave.engines import explicit
 
-            explored = explicit.check(system, names, self._limits("explicit"))
-            found.append(explored)
-        if engine in {"z3", "both"} or (not engine and explored is not None and self._small(explored)):
-            if explored is not None and self._stopped():
-                return found
-            from txweave.engines import z3
+        explored = explicit.check(system, names, self._limits("explicit"))
+        if self._stopped() or not (engine == "both" or (not engine and self._small(explored))):
+            return [explored]
+        return [explored, self._z3(system, names, explored)]
 
-            cap = None if engine else Z3_SECONDS
-            found.append(z3.check(system, names, self._limits("z3", cap), self._harvest(system, explored)))
-        return found
+    @staticmethod
+    def _small(outcome: Outcome) -> bool:
+        return outcome.complete and outcome.states <= BOTH_UP_TO
+
+    def _z3(self, system: GroundSystem, names: list[str], explored: Outcome | None) -> Outcome:
+        """Z3's answers.  Unless it was asked for, each question gets a short time, so that a hard one does not use up that of the others."""
+        from txweave.engines import z3
+
+        harvest = self._harvest(system, explored)
+        if self.options.engine:
+            return z3.check(system, names, self._limits("z3"), harvest)
+        assert explored is not None
+        questions: dict[tuple[str, int | None], list[str]] = {}
+        for name in names:
+            length = _length(explored.verdicts[name])
+            if system.find(name).kind == "leads_to":
+                # A lasso is looked for as deep as there is one, else a little.
+                questions[name, sum(length) if length else LASSO] = [name]
+            else:
+                questions.setdefault(("violated" if length else "holds", self.options.max_depth), []).append(name)
+        answers: list[Outcome] = []
+        for (_, depth), asked in questions.items():
+            limits = self._limits("z3", Z3_SECONDS)
+            limits.max_depth = depth
+            answers.append(z3.check(system, asked, limits, harvest))
+        verdicts = {name: _hurried(v) for outcome in answers for name, v in outcome.verdicts.items()}
+        return Outcome(
+            "z3",
+            {name: verdicts[name] for name in names if name in verdicts},
+            depth=max(o.depth for o in answers),
+            stopped=next((o.stopped for o in answers if o.stopped), ""),
+            seconds=sum(o.seconds for o in answers),
+        )
 
     def _harvest(self, system: GroundSystem, explored: Outcome | None) -> list[State] | None:
         """The reachable states, a hint from which Z3 finds invariants; nothing where there are too many."""
@@ -202,10 +232,6 @@ class _Run:
         limits.max_states = min(HARVEST, limits.max_states or HARVEST)
         found = explicit.explore(system, limits=limits)
         return [found.state(number) for number in range(len(found.packed))] if found.complete else None
-
-    @staticmethod
-    def _small(outcome: Outcome) -> bool:
-        return outcome.complete and outcome.states <= BOTH_UP_TO
 
     # -------------------------------------------------------------------------------------------------------- verdicts
 
@@ -224,7 +250,7 @@ class _Run:
         if final.trace is not None and relation is not Relation.FAILED:
             story = tell(final.trace, name, viewer, self.case.model.properties.get(name))
         # What a certificate's engine notes is about the certificate; it stays with that engine's answer.
-        notes = tuple(dict.fromkeys(note for v in verdicts if v.certificate is None for note in v.notes))
+        notes = final.notes if final.certificate is None else ()
         return PropertyResult(
             name=name,
             kind=source.kind,
@@ -284,24 +310,31 @@ def combine(name: str, verdicts: list[Verdict]) -> Verdict:
 
 
 def disagreements(verdicts: list[Verdict]) -> list[str]:
-    """How engines contradict each other: on the verdict, or on a length that both claim to be the shortest."""
+    """How engines contradict each other: on the verdict, or on a length that one claims to be the shortest."""
     found: list[str] = []
     decided = [v for v in verdicts if v.status is not Status.UNKNOWN]
     for index, one in enumerate(decided):
         for other in decided[index + 1 :]:
-            pair = f"{one.engine} says {one.text}, {other.engine} says {other.text}"
             if (one.status is Status.VIOLATED) != (other.status is Status.VIOLATED):
-                found.append(f"the engines disagree: {pair}")
-            elif one.status is Status.VIOLATED and claims_shortest(one) and claims_shortest(other):
-                a, b = _length(one), _length(other)
-                if a != b:
-                    found.append(f"the engines disagree on the shortest counterexample: {one.engine} {a}, {other.engine} {b}")
+                found.append(f"the engines disagree: {one.engine} says {one.text}, {other.engine} says {other.text}")
+                continue
+            a, b = _length(one), _length(other)
+            if a is not None and b is not None and ((a < b and claims_shortest(other)) or (b < a and claims_shortest(one))):
+                found.append(f"the engines disagree on the shortest counterexample: {one.engine} {a}, {other.engine} {b}")
     return found
 
 
 def claims_shortest(verdict: Verdict) -> bool:
-    """Whether an engine claims that there is no shorter counterexample; a note says so where it does not."""
-    return not any("shortest" in note for note in verdict.notes)
+    """Whether an engine claims that there is no shorter counterexample; a note about the stem says so where it does not."""
+    return not any("stem" in note for note in verdict.notes)
+
+
+def _hurried(verdict: Verdict) -> Verdict:
+    """A verdict that is unknown because Z3 was given little time: the reason says so."""
+    if verdict.status is Status.UNKNOWN and verdict.reason.startswith("timeout"):
+        more = verdict.reason.removeprefix("timeout").lstrip("; ")
+        return replace(verdict, reason=f"not within {Z3_SECONDS:g} s, --engine both waits longer" + (f"; {more}" if more else ""))
+    return verdict
 
 
 def compare(verdict: Verdict, expected: Expected) -> tuple[Relation, str]:

@@ -55,7 +55,7 @@ def _steps(system: GroundSystem, bound: BoundModel, coverage: Coverage) -> Itera
     by_step: dict[tuple[str, str], list[int]] = {}
     for index, action in enumerate(system.system.actions):
         if action.kind == "step" and action.info.step:
-            by_step.setdefault((action.info.procedure, action.info.step), []).append(index)
+            by_step.setdefault((action.info.procedure, _bare(action.info.step)), []).append(index)
     taken = {key for key, indices in by_step.items() if any(coverage.taken[i] for i in indices)}
     procedures = {procedure for procedure, _ in by_step}
     dead: dict[str, list[tuple[str, Place | None, str]]] = {}
@@ -68,6 +68,11 @@ def _steps(system: GroundSystem, bound: BoundModel, coverage: Coverage) -> Itera
     for name, unseen in dead.items():
         for label, place, why in unseen:
             yield Finding("never-executed", f"{name}.{label}", f"{name}.{label} is never executed: {why}", place)
+
+
+def _bare(step: str) -> str:
+    """A step's name without the round of the loop that it is in (``insert_run[2]``)."""
+    return step.partition("[")[0]
 
 
 def _statements(steps: Sequence[BoundStep]) -> Iterable[BoundStep]:
@@ -94,7 +99,7 @@ def _statements(steps: Sequence[BoundStep]) -> Iterable[BoundStep]:
 
 def _why(system: GroundSystem, coverage: Coverage, procedure: str, step: str) -> str:
     """Whether a process ever stands before the step: another action leads there, or it is the first."""
-    places = {(p.role, p.name) for p in system.system.points if p.procedure == procedure and p.step == step}
+    places = {(p.role, p.name) for p in system.system.points if p.procedure == procedure and _bare(p.step) == step}
     if not places:
         return "its process never gets there"
     if any(_leads(system, action, places) for i, action in enumerate(system.system.actions) if coverage.taken[i]):

@@ -13,7 +13,23 @@ ENVIRONMENT = environment()
 TEXTS = [sql for sql, _ in STATEMENTS] + [f"SELECT 1 FROM job WHERE {sql}" for sql, _ in EXPRESSIONS]
 WORDS = sorted({word for text in [*TEXTS, DDL] for word in text.split()}) + [
     *("(", ")", ",", ";", ":", ":x", "::", "'", '"', "--", "/*", "*/", "$1", "?", "[", "]", "{", "}", "\\", "\0", "é", "1e5", "."),
-    *("UNION", "OVER", "LATERAL", "ONLY", "WITH", "OFFSET", "NATURAL", "USING", "ALL", "NOT", "IS", "NULL", "DEFAULT", "EXISTS", "IN"),
+    *(
+        "UNION",
+        "OVER",
+        "LATERAL",
+        "ONLY",
+        "WITH",
+        "OFFSET",
+        "NATURAL",
+        "USING",
+        "ALL",
+        "NOT",
+        "IS",
+        "NULL",
+        "DEFAULT",
+        "EXISTS",
+        "IN",
+    ),
 ]
 
 

@@ -77,8 +77,14 @@ ONE = (Output("?column?", num(1)),)
 EXPRESSIONS = [
     ("done", col("done")),
     ("NOT done", Not(col("done"))),
-    ("n = 1 AND n <> 2 AND n != 3", And((Compare("=", col("n"), num(1)), Compare("<>", col("n"), num(2)), Compare("<>", col("n"), num(3))))),
-    ("n = 1 OR n < 2 AND n >= 3", Or((Compare("=", col("n"), num(1)), And((Compare("<", col("n"), num(2)), Compare(">=", col("n"), num(3))))))),
+    (
+        "n = 1 AND n <> 2 AND n != 3",
+        And((Compare("=", col("n"), num(1)), Compare("<>", col("n"), num(2)), Compare("<>", col("n"), num(3)))),
+    ),
+    (
+        "n = 1 OR n < 2 AND n >= 3",
+        Or((Compare("=", col("n"), num(1)), And((Compare("<", col("n"), num(2)), Compare(">=", col("n"), num(3)))))),
+    ),
     ("(n = 1 OR done) AND done", And((Or((Compare("=", col("n"), num(1)), col("done"))), col("done")))),
     ("n IS NULL", IsNull(col("n"))),
     ("n IS NOT NULL", Not(IsNull(col("n")))),
@@ -95,20 +101,39 @@ EXPRESSIONS = [
     ("n NOT IN (1, NULL)", Not(InList(col("n"), (num(1), Constant(None, NULL))))),
     ("id = :j", Compare("=", col("id"), Variable("j", JOB))),
     ("n = :lim", Compare("=", col("n"), num(2))),
-    ("n * 2 + 1 - 3 = -1", Compare("=", Arithmetic("-", Arithmetic("+", Arithmetic("*", col("n"), num(2), INTEGER), num(1), INTEGER), num(3), INTEGER), num(-1))),
+    (
+        "n * 2 + 1 - 3 = -1",
+        Compare(
+            "=",
+            Arithmetic("-", Arithmetic("+", Arithmetic("*", col("n"), num(2), INTEGER), num(1), INTEGER), num(3), INTEGER),
+            num(-1),
+        ),
+    ),
     ("-n = 1", Compare("=", Arithmetic("-", num(0), col("n"), INTEGER), num(1))),
-    ("at < now() - INTERVAL '120 s'", Compare("<", col("at"), Arithmetic("-", Clock("now"), Constant(120_000_000, INTERVAL), TIMESTAMP))),
+    (
+        "at < now() - INTERVAL '120 s'",
+        Compare("<", col("at"), Arithmetic("-", Clock("now"), Constant(120_000_000, INTERVAL), TIMESTAMP)),
+    ),
     ("at + lasts > clock_timestamp()", Compare(">", Arithmetic("+", col("at"), col("lasts"), TIMESTAMP), Clock("clock_timestamp"))),
-    ("CURRENT_TIMESTAMP - :cutoff > at", Compare(">", Arithmetic("-", Clock("now"), Constant(300_000_000, INTERVAL), TIMESTAMP), col("at"))),
+    (
+        "CURRENT_TIMESTAMP - :cutoff > at",
+        Compare(">", Arithmetic("-", Clock("now"), Constant(300_000_000, INTERVAL), TIMESTAMP), col("at")),
+    ),
     ("lasts = INTERVAL '1 hour 30 min'", Compare("=", col("lasts"), Constant(5_400_000_000, INTERVAL))),
     ("lasts = '5 minutes'::interval", Compare("=", col("lasts"), Constant(300_000_000, INTERVAL))),
     ("lasts = INTERVAL '2' HOUR", Compare("=", col("lasts"), Constant(7_200_000_000, INTERVAL))),
     ("COALESCE(n, 0) = 0", Compare("=", Coalesce((col("n"), num(0)), INTEGER), num(0))),
     ("CASE WHEN done THEN 1 END = 1", Compare("=", Case(((col("done"), num(1)),), Constant(None, NULL), INTEGER), num(1))),
-    ("CASE n WHEN 1 THEN done ELSE FALSE END", Case(((Compare("=", col("n"), num(1)), col("done")),), Constant(False, BOOLEAN), BOOLEAN)),
+    (
+        "CASE n WHEN 1 THEN done ELSE FALSE END",
+        Case(((Compare("=", col("n"), num(1)), col("done")),), Constant(False, BOOLEAN), BOOLEAN),
+    ),
     ("NULLIF(n, 1) = 2", Compare("=", Case(((Compare("=", col("n"), num(1)), Constant(None, NULL)),), col("n"), INTEGER), num(2))),
     ("n::bigint = CAST(1 AS INTEGER)", Compare("=", col("n"), num(1))),
-    ("done::int = 1", Compare("=", Case(((col("done"), num(1)), (Not(col("done")), num(0))), Constant(None, NULL), INTEGER), num(1))),
+    (
+        "done::int = 1",
+        Compare("=", Case(((col("done"), num(1)), (Not(col("done")), num(0))), Constant(None, NULL), INTEGER), num(1)),
+    ),
     ("EXISTS (SELECT 1)", Exists(Query(None, None, ONE))),
     ("NOT EXISTS (SELECT 1 FROM job)", Not(Exists(Query(TableSource("job#2", "job"), None, ONE)))),
     (
@@ -124,7 +149,12 @@ EXPRESSIONS = [
             "=",
             col("n"),
             ScalarQuery(
-                Query(TableSource("job#2", "job"), None, (Output("max", Aggregate("max", col("n", "job#2"), False, INTEGER)),), grouped=True),
+                Query(
+                    TableSource("job#2", "job"),
+                    None,
+                    (Output("max", Aggregate("max", col("n", "job#2"), False, INTEGER)),),
+                    grouped=True,
+                ),
                 INTEGER,
             ),
         ),
@@ -276,8 +306,14 @@ STATEMENTS = [
     ("DELETE FROM job", Delete("job", "job", None, None)),
     ("SELECT j.* FROM job j JOIN owner o ON o.id = j.owner_id", None),
     ("SELECT owner.name, count(*) FROM owner JOIN job ON job.owner_id = owner.id GROUP BY owner.id", None),
-    ("SELECT id FROM job WHERE id IN (SELECT a.id FROM job a WHERE a.n = job.n AND EXISTS (SELECT 1 FROM job WHERE job.id = a.id))", None),
-    ("UPDATE job SET state = 'running' WHERE id = (SELECT id FROM job ORDER BY at LIMIT 1 FOR UPDATE SKIP LOCKED) RETURNING id", None),
+    (
+        "SELECT id FROM job WHERE id IN (SELECT a.id FROM job a WHERE a.n = job.n AND EXISTS (SELECT 1 FROM job WHERE job.id = a.id))",
+        None,
+    ),
+    (
+        "UPDATE job SET state = 'running' WHERE id = (SELECT id FROM job ORDER BY at LIMIT 1 FOR UPDATE SKIP LOCKED) RETURNING id",
+        None,
+    ),
     ("SELECT CASE state WHEN 'queued' THEN n END, NULL::integer, INTERVAL '90 s', TRUE FROM job", None),
     ('SELECT n AS "Odd name", done AS "select" FROM job', None),
 ]

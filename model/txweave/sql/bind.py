@@ -13,7 +13,7 @@ from txweave.sql.domains import DomainResolver, scan
 from txweave.sql.expressions import constant_of
 from txweave.sql.procedures import Found, ProcedureSet, all_steps
 from txweave.sql.roles import check_faults, role_tables
-from txweave.sql.schema import SchemaReader, finish_tables
+from txweave.sql.schema import SchemaReader, finish_tables, split_statements
 from txweave.sql.scope import Environment
 from txweave.sql.statements import bind_query
 from txweave.sql.tree import NULL, Column, Insert, Query, Schema
@@ -39,7 +39,8 @@ def bind_model(model: syntax.Model, report: Report | None = None) -> program.Bou
         for text in (step.body.sql, step.body.ghost)
         if text is not None
     ]
-    written = scan(statements, model.data, raw.tables)
+    data_statements = [part for text in model.data for part in split_statements(text)]
+    written = scan(statements, data_statements, raw.tables)
     domains = DomainResolver(raw, () if raw.broken else model.domains, model.procedures, written, report)
     if raw.broken:
         report.check()

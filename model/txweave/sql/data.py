@@ -49,7 +49,7 @@ def _check_row(
         if serial is None or serial.name != name or value is None:
             continue
         if not (isinstance(value, Constant) and value.type == Type("reference", table.name) and value.value == number):
-            message = f"{table.name}.{name} of row {number} is {number}: ids number the rows in the order written"
+            message = f"{table.name}.{name} of row {number} must be {number}: ids number the rows in the order written"
             report.error("Q334", value.span or text.span(), message, f"write {number}, or leave the column out")
 
 

@@ -436,6 +436,8 @@ class SchemaReader:
                 reader.refuse("Q302", reader.word("USING"), "a unique index is a btree")
         names = self._columns(reader, reader.many(parameters, "columns"), table, binder)
         span = reader.place(index)
+        if self._ghost and not table.ghost:
+            self._ghost_free(table, None, span, "an index", force=True)
         name = label or self._free(f"{table.name}_{'_'.join(names)}_idx")
         self._claim(name, span, "the index")
         where = reader.get(parameters, "where")
