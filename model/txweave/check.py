@@ -260,13 +260,19 @@ class _Run:
             text=final.text,
             expected=expected,
             relation=relation,
-            answers=tuple(map(_answer, verdicts)),
+            answers=(*map(_answer, verdicts), *self._unasked(outcomes)),
             difference=difference,
             length=length,
             notes=notes,
             story=story,
             trace=final.trace,
         )
+
+    def _unasked(self, outcomes: list[Outcome]) -> Iterable[Answer]:
+        """The cell of an engine that was left out without having been excluded."""
+        if not self.options.engine and not any(o.engine == "z3" for o in outcomes):
+            why = outcomes[0].stopped or f"more than {BOTH_UP_TO:,} states"
+            yield Answer("z3", None, f"not asked: {why} (--engine both asks)")
 
     def _judged(self, name: str, verdicts: Iterable[Verdict]) -> list[str]:
         from txweave.judge import judge

@@ -168,9 +168,8 @@ def check(
             raise click.UsageError("no case is left by --property together with --case and --scenario")
     with _interruptible() as stop, _progress(len(selected), quiet) as listener:
         results = run_cases(selected, options, jobs, listener, stop)
+    _show_errors([(result.path, result.errors) for result in results])
     for result in results:
-        if result.errors:
-            _show_errors([(result.path, result.errors)])
         if result.debug and os.environ.get("TXWEAVE_DEBUG"):
             click.echo(result.debug, err=True)
     statuses = [r.exit for r in results] + ([Exit.ERROR] if collection.errors or not results else [])

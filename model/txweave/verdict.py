@@ -24,8 +24,8 @@ class Status(Enum):
 class Verdict:
     """One engine's answer for the property called ``name``.
 
-    ``engine``: ``explicit``, ``z3``.  ``reason``: why it is unknown (or has no answer).  ``truncated``: accepted bounds that were hit.
-    ``notes``: what a reader must know (vacuity, assumptions, a certificate's size).
+    ``engine``: ``explicit``, ``z3``.  ``reason``: why it is unknown (or has no answer).  ``truncated``: accepted bounds that were
+    hit.  ``notes``: what a reader must know (vacuity, assumptions, a certificate's size).
     """
 
     name: str

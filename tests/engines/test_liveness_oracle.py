@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 import toys
 from toys import Edge
-from txweave.engines.explicit import check
+from txweave.engines.explicit import check, liveness
 from txweave.judge import judge
 from txweave.system.ground import ground
 from txweave.verdict import Status
@@ -218,3 +218,19 @@ def test_every_kind_of_property_agrees_with_the_oracle(case):
     for name, verdict in outcome.verdicts.items():
         if verdict.trace is not None:
             assert judge(verdict.trace, name) == ()
+
+
+@settings(max_examples=150, deadline=None)
+@given(cases())
+def test_without_a_budget_there_is_a_fair_lasso_with_the_shortest_stem(case):
+    system = ground(toys.graph(SIZE, **case))
+    exact = check(system, ["leads"]).verdicts["leads"]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(liveness, "BUDGET", 0)
+        found = check(system, ["leads"]).verdicts["leads"]
+    assert found.status is exact.status
+    if found.trace is not None:
+        assert judge(found.trace, "leads") == ()
+        assert found.trace.length[0] == exact.trace.length[0]
+        assert found.trace.length[1] >= exact.trace.length[1]
+        assert bool(found.notes) or found.trace.length == exact.trace.length

@@ -352,13 +352,13 @@ def test_a_recheck_that_is_not_decided_is_no_confirmation(monkeypatch: pytest.Mo
 
 
 def test_the_claim_rests_on_the_recheck(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Even if the search is wrong: here it takes the first goal for inductive."""
+    """Even if the search is wrong: here it takes the goals for inductive."""
     from txweave.engines.z3.invariant import Strengthening
 
-    def gullible(self: Strengthening, fact: Any, facts: list[Any]) -> None:
-        fact.support = ()
+    def gullible(_: Strengthening, name: str, goal: Any, bounds: Any, ticks: int) -> Certificate:
+        return Certificate(name, (), tuple(bounds), ticks)
 
-    monkeypatch.setattr(Strengthening, "_counterexample", gullible)
+    monkeypatch.setattr(Strengthening, "prove", gullible)
     verdict = answer(toys.mutex(True), "exclusive", hint=True)
     assert verdict.status is Status.UNKNOWN
     assert verdict.reason.startswith("the invariant was not confirmed: test(P#1) does not preserve it")

@@ -5,12 +5,12 @@ from pathlib import Path
 
 import pytest
 import yaml
+from sql_samples import T, environment, model, place
+
 from txweave.spec.diagnostics import Report, SpecError
 from txweave.sql import codes
 from txweave.sql.bind import bind_model
 from txweave.sql.statements import bind_statement
-
-from sql_samples import T, environment, model, place
 
 FIXTURES = Path(__file__).parents[1] / "fixtures" / "diagnostics" / "sql"
 STATEMENTS = yaml.safe_load((FIXTURES / "statements.yaml").read_text())

@@ -1,9 +1,11 @@
-"""Whole models: the miniature, schemas and domains, variables, roles, ghosts, data, bounds, and everything that can be wrong there."""
+"""Whole models: the miniature, schemas and domains, variables, roles, ghosts, data, bounds, and what can be wrong there."""
 
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from sql_samples import T, domain, model, parameter, procedure, prop, role, scenario, sql, step
+
 from txweave.spec import syntax
 from txweave.spec.diagnostics import SpecError
 from txweave.spec.load import load_model
@@ -11,8 +13,6 @@ from txweave.sql import program
 from txweave.sql.bind import bind_model
 from txweave.sql.render import sql_of
 from txweave.sql.tree import BOOLEAN, INTEGER, TEXT, Clock, Constant, Insert, Type
-
-from sql_samples import T, domain, model, parameter, procedure, prop, role, scenario, sql, step
 
 JOB = "CREATE TABLE job (id SERIAL PRIMARY KEY, state TEXT NOT NULL DEFAULT 'new', n INTEGER);"
 STATES = (domain("job.state", "new", "old"), domain("job.n", 1, 2, 3))
@@ -86,7 +86,8 @@ def test_errors_point_into_the_yaml():
 
 def test_constraint_names_and_order():
     text = """CREATE TABLE p (id SERIAL PRIMARY KEY);
-      CREATE TABLE t (a INTEGER UNIQUE CHECK (a IN (1, 2)), b INTEGER CHECK (b >= 1 AND b < 4), p_id INTEGER REFERENCES p ON DELETE CASCADE,
+      CREATE TABLE t (a INTEGER UNIQUE CHECK (a IN (1, 2)), b INTEGER CHECK (b >= 1 AND b < 4),
+        p_id INTEGER REFERENCES p ON DELETE CASCADE,
         UNIQUE (a, b), PRIMARY KEY (b), CHECK (a < b), CONSTRAINT named CHECK (a = 1 OR a IS NULL),
         FOREIGN KEY (p_id) REFERENCES p (id) ON DELETE SET NULL ON UPDATE RESTRICT);
       CREATE UNIQUE INDEX ON t (p_id) WHERE a = 1;
@@ -155,6 +156,17 @@ def test_wrong_domains(domains, message):
     writes = procedure("w", step("i", sql("INSERT INTO job (n) VALUES (1)")))
     found = errors(writes, domains=domains)
     assert message in found
+
+
+def test_values_that_the_type_cannot_hold():
+    found = errors(
+        schema_text="CREATE TABLE t (a VARCHAR(2) NOT NULL, b SMALLINT NOT NULL, c CHAR(3) NOT NULL)",
+        domains=(domain("t.a", "ok", "bad"), domain("t.b", 1, 40000), domain("t.c", "abc")),
+    )
+    assert found == [
+        "Q333 'bad' in the domain of t.a does not fit the column's type",
+        "Q333 40000 in the domain of t.b does not fit the column's type",
+    ]
 
 
 @pytest.mark.parametrize(
@@ -346,6 +358,10 @@ INSERTS = procedure("add", step("i", sql("INSERT INTO job (n) VALUES (1)")))
         (scenario(role("r", "add")), "Q351 scenario s needs bounds: {job: n}: its procedures insert there"),
         (scenario(role("r", "add"), bounds={"job": 1, "jab": 1}), "Q351 bounds: there is no table 'jab'"),
         (scenario(role("r", "add"), bounds={"job": 1}, truncate=("jab",)), "Q351 truncate: there is no table 'jab'"),
+        (
+            scenario(role("r", "add"), bounds={"job": 1}, truncate=("job.n", "job.id")),
+            "Q351 truncate: job has no column 'id' with a domain",
+        ),
         (scenario(role("job", "add"), bounds={"job": 1}), "Q352 the role 'job' has the name of a table"),
         (scenario(role("r", "ad"), bounds={"job": 1}), "Q352 there is no procedure 'ad'"),
         (scenario(role("r", "add"), role("r", "add"), bounds={"job": 1}), "Q352 the scenario has two roles 'r'"),
@@ -456,3 +472,15 @@ def test_ghosts_stay_ghosts(statement, ghost, message):
 )
 def test_ghosts_cannot_stop_the_program(definition):
     assert [line[:4] for line in errors(ghost=(T(definition),))] == ["Q328"]
+
+
+def test_two_arbiters():
+    text = JOB + "CREATE UNIQUE INDEX one ON job (n); CREATE UNIQUE INDEX two ON job (n);"
+    write = procedure("p", step("a", sql("INSERT INTO job (n) VALUES (1) ON CONFLICT (n) DO NOTHING")))
+    assert errors(write, schema_text=text) == ["Q332 several unique indexes of job fit here: one, two"]
+
+
+def test_reading_the_clock_marks_the_step():
+    bound = good(procedure("p", assign("at", "clock - INTERVAL '120 s'"), assign("copy", ":at")))
+    assert [s.node.clock for s in bound.procedures["p"].steps] == [True, False]
+    assert bound.procedures["p"].variables["copy"].type == Type("timestamp")

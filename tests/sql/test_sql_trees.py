@@ -1,6 +1,8 @@
 """Each construct is bound to its tree, and what is rendered binds to the same tree again."""
 
 import pytest
+from sql_samples import T, environment
+
 from txweave.spec.diagnostics import Report
 from txweave.spec.syntax import Condition
 from txweave.sql.render import literal, sql_of
@@ -44,8 +46,6 @@ from txweave.sql.tree import (
     Update,
     Variable,
 )
-
-from sql_samples import T, environment
 
 ENVIRONMENT = environment()
 JOB, OWNER = Type("reference", "job"), Type("reference", "owner")
@@ -307,7 +307,7 @@ STATEMENTS = [
     ("SELECT j.* FROM job j JOIN owner o ON o.id = j.owner_id", None),
     ("SELECT owner.name, count(*) FROM owner JOIN job ON job.owner_id = owner.id GROUP BY owner.id", None),
     (
-        "SELECT id FROM job WHERE id IN (SELECT a.id FROM job a WHERE a.n = job.n AND EXISTS (SELECT 1 FROM job WHERE job.id = a.id))",
+        "SELECT 1 FROM job WHERE id IN (SELECT a.id FROM job a WHERE a.n = job.n AND EXISTS (SELECT 1 FROM job WHERE id = a.id))",
         None,
     ),
     (

@@ -115,6 +115,8 @@ def step_of(
     old, new = viewer.view(before), viewer.view(after)
     bindings = {key: viewer.show(viewer.evaluate(term, before, env)) for key, term in info.bindings}
     returned = tuple((key, viewer.show(viewer.evaluate(term, before, env))) for key, term in info.results)
+    if action.actor is not None:
+        returned = tuple((key, _returned_rows(viewer, action.actor, key, value, new)) for key, value in returned)
     changed = diff(old, new)
     actor = viewer.process_name(action.actor) if action.actor is not None else ""
     return StoryStep(
@@ -137,6 +139,15 @@ def step_of(
         place=Place.of(info.span),
         in_loop=in_loop,
     )
+
+
+def _returned_rows(viewer: Viewer, actor: Elem, name: str, value: str, new: StateView) -> str:
+    """For a variable that holds rows, where ``value`` is how many: the rows, unless they were dropped at once."""
+    if ("rows", actor.sort, name) not in viewer.about:
+        return value
+    kept = dict(new.process(viewer.process_name(actor)).variables).get(name, "{}")
+    number = kept.count("(") or (kept.count(",") + 1 if kept != "{}" else 0)
+    return kept if str(number) == value else f"{value} row{'' if value == '1' else 's'}"
 
 
 def _events(old: StateView, new: StateView, action: GroundAction) -> tuple[str, ...]:

@@ -7,12 +7,14 @@ typographic characters, ASCII takes their place.
 
 from __future__ import annotations
 
+import re
 import textwrap
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
+from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
@@ -31,6 +33,9 @@ _COLOUR = {
     Relation.FAILED: "bold white on red",
 }
 _STATUS = {Status.PROVED: "green", Status.HOLDS: "green", Status.VIOLATED: "red", Status.UNKNOWN: "yellow"}
+
+_CALM = {"", "ok", "waits", "set", "tick"}
+"""Outcomes that need no word: the rest of the step says it."""
 
 _GLYPHS = {
     "ok": ("✓", "ok"),
@@ -99,7 +104,10 @@ class Writer:
         return self.style.stories == "unexpected" and item.relation in {Relation.DIFFERS, Relation.FAILED}
 
     def _heading(self, result: CaseResult, item: PropertyResult) -> str:
-        return f"{item.name}  {self.glyph('dot')}  {result.case}"
+        parts = [item.name, result.case]
+        if result.fixes:
+            parts.append(f"with {', '.join(result.fixes)}")
+        return f"  {self.glyph('dot')}  ".join(parts)
 
     def _file(self, path: str, group: list[CaseResult]) -> None:
         calm = all(r.exit == 0 for r in group)
@@ -113,28 +121,40 @@ class Writer:
         self.line(title)
         checked = [r for r in group if r.properties]
         if checked:
-            table, notes = self._table(checked)
+            table, notes = self._fitting(checked)
             self.console.print(table, highlight=False)
-            for index, note in enumerate(notes):
-                for number, part in enumerate(textwrap.wrap(note, max(30, self.console.width - 8))):
-                    self.line(Text(f"  {f'[{_letter(index)}]' if number == 0 else '   '} {part}", style="dim"))
+            for note in notes:
+                for number, part in enumerate(textwrap.wrap(note, max(30, self.console.width - 6))):
+                    self.line(Text("  " + "    " * bool(number) + part, style="dim"))
         for result in group:
             self._remarks(result)
         self.line()
 
-    def _table(self, group: list[CaseResult]) -> tuple[Table, list[str]]:
+    def _fitting(self, group: list[CaseResult]) -> tuple[Table, list[str]]:
+        """The table with as many of the numbers at its right end as there is room for; footnotes tell the others."""
+        numbers = ["states", "time"] if self.style.timing else ["states"]
+        wide = self.console.options.update(max_width=10_000)
+        for kept in range(len(numbers), -1, -1):
+            table, notes = self._table(group, numbers[:kept])
+            if Measurement.get(self.console, wide, table).maximum <= self.console.width or not kept:
+                break
+        lines = [f"[{_letter(index)}] {note}" for index, note in enumerate(notes)]
+        for result in group if kept < len(numbers) else ():
+            told = [f"{result.states:,} states"] if kept == 0 and result.states else []
+            told += [seconds(result.seconds)] if self.style.timing else []
+            lines.append(f"{result.case}: {', '.join(told)}")
+        return table, lines
+
+    def _table(self, group: list[CaseResult], numbers: Sequence[str]) -> tuple[Table, list[str]]:
         """The verdicts, and the footnotes of cells that have no answer."""
-        narrow = self.console.width < 84
         engines = list(dict.fromkeys(a.engine for r in group for p in r.properties for a in p.answers))
         columns = engines if self.style.engines or self._engines_differ(group) else []
         notes: list[str] = []
         table = Table(box=SIMPLE_HEAD, show_edge=False, pad_edge=False, header_style="dim", padding=(0, 2, 0, 0), safe_box=True)
         for name in ("case", "property", "verdict", *columns, "expected"):
             table.add_column(name, overflow="fold", style="bold" if name == "case" else "")
-        if not narrow:
-            table.add_column("states", justify="right", no_wrap=True)
-            if self.style.timing:
-                table.add_column("time", justify="right", no_wrap=True)
+        for name in numbers:
+            table.add_column(name, justify="right", no_wrap=True)
         for result in group:
             for index, item in enumerate(result.properties):
                 first = index == 0
@@ -145,23 +165,21 @@ class Writer:
                 ]
                 row += [self._cell(item, e, notes) for e in columns]
                 row.append(self._expected(item))
-                if not narrow:
-                    row.append(f"{result.states:,}" if first and result.states else "")
-                    if self.style.timing:
-                        row.append(seconds(result.seconds) if first else "")
+                shown = {"states": f"{result.states:,}" if result.states else "", "time": seconds(result.seconds)}
+                row += [shown[name] if first else "" for name in numbers]
                 table.add_row(*row)
         return table, notes
 
     def _engines_differ(self, group: list[CaseResult]) -> bool:
-        """Whether some engine has an answer where another has none."""
-        cells = [{a.status in (None, Status.UNKNOWN) for a in p.answers} for r in group for p in r.properties]
+        """Whether some engine has an answer where another, that was asked, has none."""
+        cells = [{a.status is Status.UNKNOWN for a in p.answers if a.status} for r in group for p in r.properties]
         return any(len(kinds) > 1 for kinds in cells)
 
     def _cell(self, item: PropertyResult, engine: str, notes: list[str]) -> Text:
         """One engine's answer in a word; a cell without an answer says why in a footnote."""
         answer = next((a for a in item.answers if a.engine == engine), None)
         if answer is None or answer.status in (None, Status.UNKNOWN):
-            why = "not asked" if answer is None else answer.text.removeprefix("unknown (").removesuffix(")")
+            why = "not asked" if answer is None else _reason(answer.text)
             if why not in notes:
                 notes.append(why)
             return Text(f"{self.glyph('dash')} [{_letter(notes.index(why))}]", style="dim")
@@ -176,7 +194,8 @@ class Writer:
     def _expected(self, item: PropertyResult) -> Text:
         text = Text()
         text.append(self.glyph(_MARKS[item.relation]), style=_COLOUR[item.relation])
-        text.append(f" {item.expected.text}", style="dim" if item.relation is Relation.AS_EXPECTED else _COLOUR[item.relation])
+        if item.relation is not Relation.AS_EXPECTED:
+            text.append(f" {item.expected.text}", style=_COLOUR[item.relation])
         return text
 
     def _remarks(self, result: CaseResult) -> None:
@@ -315,12 +334,12 @@ class Writer:
             yield Text(f"{self.glyph('time')} {step.note or 'time passes'}", style="dim")
         elif step.kind in {"database", "error"} and step.note:
             yield Text(f"{self.glyph('fault')} {step.note}", style="red")
-        for line in _folded(step.sql, room):
+        for line in _folded(clauses(step.sql, room), room):
             yield Text(line)
         if step.kind == "step" and step.note:
             for line in _folded(step.note, room):
                 yield Text(line, style="italic")
-        if step.outcome not in {"", "ok", "waits"}:
+        if step.kind != "fault" and step.outcome not in _CALM:
             yield Text(f"{self.glyph('bad')} {step.outcome.replace('_', ' ')}", style="red")
         if step.returned:
             result = ", ".join(f"{name} = {value}" for name, value in step.returned)
@@ -382,7 +401,7 @@ class Writer:
                 )
 
     def _query(self, query: Query, width: int) -> None:
-        for index, line in enumerate(_folded(query.sql, width - 13)):
+        for index, line in enumerate(_folded(clauses(query.sql, width - 13), width - 13)):
             text = Text(f"   {query.name.replace('_', ' ') if index == 0 else '':<12} ", style="dim")
             text.append(line)
             self.line(text)
@@ -423,9 +442,14 @@ class _Layout:
     def name(self, step: StoryStep) -> str:
         if step.kind == "tick":
             return ""
-        if step.kind == "fault" and not step.step:
-            return ""
-        return f"{step.procedure}.{step.step}" if step.role in self.several and step.procedure else step.step
+        name = f"{step.procedure}.{step.step}" if step.role in self.several and step.procedure else step.step
+        # The step that a fault names is the one that did not happen.
+        return f"before {name}" if step.kind == "fault" and name else name
+
+
+def _reason(text: str) -> str:
+    """``unknown (why)`` without the unknown."""
+    return text[len("unknown (") : -1] if text.startswith("unknown (") and text.endswith(")") else text
 
 
 def _letter(index: int) -> str:
@@ -443,6 +467,32 @@ def seconds(value: float) -> str:
     if value < 60:
         return f"{value:.1f} s"
     return f"{int(value // 60)} min {int(value % 60)} s"
+
+
+_CLAUSE = re.compile(
+    r"'(?:[^']|'')*'|[()]|\b(?:FROM|WHERE|GROUP BY|HAVING|ORDER BY|LIMIT|FOR (?:NO KEY UPDATE|UPDATE|KEY SHARE|SHARE)|RETURNING|SET|VALUES"
+    r"|ON CONFLICT|AND|OR)\b"
+)
+
+
+def clauses(sql: str, room: int) -> str:
+    """A statement that is too long for one line broken before its clauses, and before AND and OR; what is in parentheses is left."""
+    if "\n" in sql or len(sql) <= room:
+        return sql
+    depth, last, found, between = 0, 0, [], False
+    for match in _CLAUSE.finditer(sql):
+        word = match.group(0)
+        if word in "()":
+            depth += 1 if word == "(" else -1
+        elif depth == 0 and word[0] != "'":
+            if word == "AND" and between:
+                between = False
+                continue
+            found.append(sql[last : match.start()].rstrip())
+            last = match.start()
+        between = between or sql[: match.start()].rstrip().endswith("BETWEEN")
+    found.append(sql[last:])
+    return "\n".join(f"  {line}" if line.startswith(("AND ", "OR ")) else line for line in found if line)
 
 
 def _folded(text: str, room: int) -> list[str]:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 
 from txweave.spec import syntax
 from txweave.spec.diagnostics import Report, did_you_mean
-from txweave.spec.text import Span
+from txweave.spec.text import Span, Text
 from txweave.sql import program
 from txweave.sql.data import bind_data
 from txweave.sql.domains import DomainResolver, scan
@@ -156,6 +157,22 @@ def _check_match(first: tuple[Column, ...], second: tuple[Column, ...], span: Sp
             report.error("Q353", span, message, "rows are matched column by column")
 
 
+def _check_truncate(name: Text, schema: Schema, bounds: Mapping[str, int], report: Report) -> None:
+    """A bound that ``truncate`` may name: of the rows of a table, or the domain of a column."""
+    table, dot, column = name.value.partition(".")
+    known = schema.tables.get(table)
+    if known is None:
+        hint = did_you_mean(table, schema.tables)
+        report.error("Q351", name.span(), f"truncate: there is no table {table!r}", hint)
+    elif dot:
+        domains = [c.name for c in known.columns if c.domain is not None]
+        if column not in domains:
+            hint = did_you_mean(column, domains)
+            report.error("Q351", name.span(), f"truncate: {table} has no column {column!r} with a domain", hint)
+    elif table not in bounds:
+        report.error("Q351", name.span(), f"truncate: {table!r} has no bound in this scenario")
+
+
 def _check_bounds(
     model: syntax.Model,
     schema: Schema,
@@ -177,12 +194,8 @@ def _check_bounds(
                 message = f"{table.value!r} is bounded to {number}, and `data:` has {rows[table.value]} rows"
                 report.error("Q351", table.span(), message, f"write {table.value}: {rows[table.value]} or more")
             bounds[table.value] = number
-        for table in scenario.truncate:
-            if table.value not in schema.tables:
-                hint = did_you_mean(table.value, schema.tables)
-                report.error("Q351", table.span(), f"truncate: there is no table {table.value!r}", hint)
-            elif table.value not in bounds:
-                report.error("Q351", table.span(), f"truncate: {table.value!r} has no bound in this scenario")
+        for accepted in scenario.truncate:
+            _check_truncate(accepted, schema, bounds, report)
         missing: dict[str, None] = {}
         for role in scenario.roles:
             for run in role.run:

@@ -172,7 +172,31 @@ class DomainResolver:
             checked = self._from_checks(table)
             for column in table.columns.values():
                 self._column(table, column, checked)
-        # a foreign key's column takes its parent's values; parents come first, but a chain may need several rounds
+        # a foreign key's column takes its parent's values, declared or found in the data; the data of its own table say less
+        self._inherit()
+        for table in self._raw.tables.values():
+            children = {name for key in table.keys for name in key.columns}
+            for column in table.columns.values():
+                if column.name not in children:
+                    self._fallback(table, column)
+        self._inherit()
+        for table in self._raw.tables.values():
+            for column in table.columns.values():
+                self._fallback(table, column)
+                self._check_size(table, column)
+
+    def _check_size(self, table: RawTable, column: RawColumn) -> None:
+        """Values that the column's type cannot hold."""
+        for value in column.domain or ():
+            long = column.length is not None and isinstance(value, str) and len(value) > column.length
+            big = column.bits is not None and isinstance(value, int) and not -(1 << column.bits - 1) <= value < 1 << column.bits - 1
+            if long or (big and column.type.kind == "integer"):
+                message = f"{value!r} in the domain of {table.name}.{column.name} does not fit the column's type"
+                declared = self._declared.get((table.name, column.name))
+                self._report.error("Q333", declared.span if declared else column.span, message)
+
+    def _inherit(self) -> None:
+        """Hand domains from parents to children; a chain of foreign keys may need several rounds."""
         for _ in range(len(self._raw.tables) + 1):
             for table in self._raw.tables.values():
                 for key in table.keys:
@@ -180,9 +204,6 @@ class DomainResolver:
                         column = table.columns[name]
                         if column.type.kind in _FINITE and column.domain is None and column.enum is None:
                             column.domain = self._raw.tables[key.parent].columns[parent].domain
-        for table in self._raw.tables.values():
-            for column in table.columns.values():
-                self._fallback(table, column)
 
     def _references(self) -> None:
         for table in self._raw.tables.values():

@@ -100,6 +100,8 @@ class ExpressionBinder(ABC):
             self.reader.refuse("Q305", node, f"a variable cannot stand for {what}: {text}", "names are written out")
         if not text or "#" in text:  # the sign is kept for the ids of FROM items
             self.reader.refuse("Q305", node, f"{text!r} cannot be {what}")
+        if len(text.encode()) > 63:
+            self.reader.refuse("Q305", node, f"{text!r} is longer than the 63 bytes that PostgreSQL keeps of a name")
         if not quoted and is_reserved(text):
             message = f"{text!r} is a reserved word of PostgreSQL and cannot be {what}"
             self.reader.refuse("Q305", node, message, f'write it in double quotes: "{text.lower()}"')

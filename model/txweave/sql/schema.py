@@ -50,6 +50,7 @@ _TYPES: dict[str, Type] = {
 }
 _SERIAL = {"SERIAL", "BIGSERIAL", "SMALLSERIAL"}
 _WITH_LENGTH = {"VARCHAR", "CHAR", "BPCHAR", "TIMESTAMP", "TIMESTAMPTZ"}
+_BITS = {"SMALLINT": 16, "INT": 32, "BIGINT": 64}
 _ACTIONS = {"NO ACTION": "no action", "RESTRICT": "restrict", "CASCADE": "cascade", "SET NULL": "set null"}
 
 
@@ -66,6 +67,10 @@ class RawColumn:
     enum: str | None = None
     default: tuple[Reader, exp.Expr] | None = None
     domain: tuple[Scalar, ...] | None = None
+    length: int | None = None
+    """VARCHAR(n): longer values cannot be stored."""
+    bits: int | None = None
+    """Size of an integer."""
 
 
 @dataclass
@@ -263,11 +268,14 @@ class SchemaReader:
             column.type, column.enum = TEXT, name
         elif word in _TYPES:
             column.type = _TYPES[word]
+            column.bits = _BITS.get(word)
             if word in _WITH_LENGTH:
                 for size in reader.many(kind, "expressions"):
-                    reader.skip(size, "this")
+                    number = reader.get(size, "this")
                     for inner in size.walk():
                         reader.skip(inner, "this", "is_string")
+                    if column.type == TEXT and isinstance(number, exp.Literal) and str(number.this).isdigit():
+                        column.length = int(str(number.this))
         else:
             remedy = {
                 "DATE": "use INTEGER for days, or TIMESTAMP",

@@ -377,9 +377,17 @@ class StatementBinder(QueryBinder):
                 self.reader.skip(key, "nulls_first")
             names.append(self._column(inner, table).name)
         predicate = super()._condition(predicate_node, scope)
-        for unique in table.uniques:
-            if set(unique.columns) == set(names) and (unique.where is None or _same_predicate(unique.where, predicate, scope)):
-                return unique.name, tuple(names), predicate
+        fitting = [
+            unique
+            for unique in table.uniques
+            if set(unique.columns) == set(names) and (unique.where is None or _same_predicate(unique.where, predicate, scope))
+        ]
+        if len(fitting) > 1:
+            shown = ", ".join(unique.name for unique in fitting)
+            message = f"several unique indexes of {table.name} fit here: {shown}"
+            self.reader.refuse("Q332", keys[0], message, "name one: ON CONFLICT ON CONSTRAINT …")
+        if fitting:
+            return fitting[0].name, tuple(names), predicate
         message = f"{table.name} has no unique constraint on ({', '.join(names)})" + (" with that WHERE" if predicate else "")
         known = ["(" + ", ".join(u.columns) + ")" + (" WHERE …" if u.where else "") for u in table.uniques]
         self.reader.refuse("Q332", keys[0], message, "it has: " + ", ".join(known) if known else "it has none")

@@ -135,8 +135,8 @@ class _Check:
     def _unknown(self, item: GroundProperty, reason: str) -> Verdict:
         return Verdict(item.name, Status.UNKNOWN, ENGINE, reason)
 
-    def _violated(self, item: GroundProperty, trace: Trace) -> Verdict:
-        return Verdict(item.name, Status.VIOLATED, ENGINE, trace=trace)
+    def _violated(self, item: GroundProperty, trace: Trace, notes: tuple[str, ...] = ()) -> Verdict:
+        return Verdict(item.name, Status.VIOLATED, ENGINE, trace=trace, notes=notes)
 
     def _cut(self, bounds: Sequence[str]) -> str:
         """Why not everything was seen, if the search ended early or met these bounds; else empty."""
@@ -175,7 +175,8 @@ class _Check:
         self.triggered[item.name] = triggers(self.exploration, item, self.watch)
         answer = leads_to(self.exploration, self.fairness, item, self.watch)
         if answer.trace is not None:
-            return self._violated(item, answer.trace)
+            notes = () if answer.exact else ("the loop is fair, but there may be a shorter one with the same stem",)
+            return self._violated(item, answer.trace, notes)
         reason = self._cut(self.exploration.bounds_hit) or ("timelock" if self.timelocked else "")
         return self._unknown(item, reason) if reason else Verdict(item.name, Status.HOLDS, ENGINE)
 

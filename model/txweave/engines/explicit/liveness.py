@@ -9,7 +9,7 @@ that is owed fairness is enabled; its loop has no steps.  Shortest means the sho
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -22,6 +22,10 @@ from txweave.system.expr import Value
 from txweave.system.ground import GroundProperty
 from txweave.trace import Trace
 
+BUDGET = 1_000_000
+"""Pairs of state and obligations met that are visited in search of the shortest loop for one row; with a dozen processes there may be
+very many.  When it is used up any fair loop is taken."""
+
 Steps = list[tuple[int, int]]
 """Actions and the states after them."""
 
@@ -33,6 +37,8 @@ class Lasso:
     stem: Steps
     loop: Steps
     witness: tuple[Value, ...]
+    exact: bool = True
+    """Whether there is no shorter loop for this row."""
 
     @property
     def length(self) -> tuple[int, int]:
@@ -42,10 +48,14 @@ class Lasso:
 
 @dataclass(frozen=True)
 class Answer:
-    """What was found of a leads-to property; ``triggered``: whether there ever was a row."""
+    """What was found of a leads-to property.
+
+    ``triggered``: whether there ever was a row.  ``exact``: whether the lasso is known to be a shortest one; its stem always is.
+    """
 
     trace: Trace | None
     triggered: bool
+    exact: bool = True
 
 
 @dataclass(frozen=True)
@@ -61,14 +71,23 @@ def leads_to(exploration: Exploration, fairness: Fairness, item: GroundProperty,
     """The shortest violation of a leads-to property among the expanded states, if there is one."""
     questions, triggered = _questions(exploration, item, watch)
     best: Lasso | None = None
+    exact = True
     for question in questions:
         watch.poll()
         lasso = _Search(exploration, fairness, question, watch).lasso(best)
-        if lasso is not None and (best is None or lasso.length < best.length):
-            best = lasso
+        if lasso is None:
+            continue
+        if best is None or len(lasso.stem) < len(best.stem):
+            best, exact = lasso, lasso.exact
+        else:
+            exact = exact and lasso.exact
+            if len(lasso.loop) < len(best.loop):
+                best = lasso
     if best is None:
         return Answer(None, triggered)
-    return Answer(exploration.trace(best.stem + best.loop, len(best.stem), best.witness), triggered)
+    # No loop is shorter than one without steps.
+    exact = exact or not best.loop
+    return Answer(exploration.trace(best.stem + best.loop, len(best.stem), best.witness), triggered, exact)
 
 
 def triggers(exploration: Exploration, item: GroundProperty, watch: Watch) -> bool:
@@ -122,6 +141,10 @@ def _mask(size: int, states: list[int]) -> Mask:
     return result
 
 
+class _OutOfBudget(Exception):  # noqa: N818  # not an error
+    """The search for the shortest loop takes too long."""
+
+
 class _Search:
     """The search for the shortest lasso for one row."""
 
@@ -129,6 +152,7 @@ class _Search:
         self.exploration, self.fairness, self.question, self.watch = exploration, fairness, question, watch
         self.region = fairness.graph.forward.closure(question.pending, question.open)
         """States in which a run may be with the row pending."""
+        self.left = BUDGET
         self.component: dict[int, int] = {}
         """The fair component of a state."""
         self.loops: list[list[int]] = fairness.components(self.region)
@@ -141,7 +165,7 @@ class _Search:
             self.ends = {state for state in np.flatnonzero(self.region).tolist() if not enabled[state]}
 
     def lasso(self, better_than: Lasso | None) -> Lasso | None:
-        """The shortest lasso (one that is not shorter than the given one may be left out)."""
+        """The shortest lasso (one whose stem is longer than that of the given one may be left out)."""
         if not self.component and not self.ends:
             return None
         before = self._before()
@@ -210,14 +234,21 @@ class _Search:
     def _closed(self, entries: list[tuple[int, bool]], stems: dict[int, tuple[int, int] | None]) -> Lasso:
         """The lasso with the shortest loop that starts in one of the entries, all of which have stems of one length."""
         best: Lasso | None = None
+        exact = True
         for entry, pending in entries:
             limit = len(best.loop) - 1 if best is not None else None
-            loop = self._loop(entry, pending, limit)
+            try:
+                loop = self._loop(entry, pending, limit)
+            except _OutOfBudget:
+                exact = False
+                loop = self._some_loop(entry, pending) if best is None else None
             if loop is not None:
                 stem = self._stem(entry, stems) if pending else self.exploration.path(entry)
                 best = Lasso(stem, loop, self._witness())
+            if not exact:
+                break
         assert best is not None, "a fair component has a fair loop through each of its states"
-        return best
+        return best if exact else replace(best, exact=False)
 
     def _loop(self, entry: int, pending: bool, limit: int | None) -> Steps | None:
         """The shortest fair loop through a state, of at most ``limit`` steps.
@@ -268,12 +299,69 @@ class _Search:
                             back = came[node]
                         return steps[::-1]
                     if after not in came:
+                        self.left -= 1
+                        if self.left < 0:
+                            raise _OutOfBudget
                         came[after] = (node, action)
                         following.append(after)
                         if not len(came) & 4095:
                             watch.poll()
             frontier = following
         return None
+
+    def _some_loop(self, entry: int, pending: bool) -> Steps:
+        """A fair loop through a state: from one obligation to the nearest of those that are left, and back."""
+        fairness = self.fairness
+        mine, component = self.component[entry], self.component
+        members = self.loops[mine]
+        enabled, weak = fairness.enabled, fairness.weak
+        tick, visit = 1 << len(fairness.entities), 2 << len(fairness.entities)
+        left = weak & enabled[entry]
+        for state in members:
+            left |= enabled[state] & fairness.strong
+        if fairness.timed:
+            left |= tick
+        if not pending and not self.question.pending[entry]:
+            left |= visit
+
+        def met(action: int, target: int) -> int:
+            found = fairness.moves[action] | ~enabled[target] & weak
+            if fairness.ticks[action]:
+                found |= tick
+            return found | visit if self.question.pending[target] else found
+
+        arrows = fairness.arrows
+        steps: Steps = []
+        here = entry
+        while left or here != entry or not steps:
+            came: dict[int, tuple[int, int] | None] = {here: None}
+            frontier = [here]
+            goal: tuple[int, int, int] | None = None
+            while goal is None:
+                assert frontier, "a fair component is strongly connected and can meet every obligation"
+                following: list[int] = []
+                for state in frontier:
+                    for edge in range(arrows.offsets[state], arrows.offsets[state + 1]):
+                        target, action = arrows.targets[edge], arrows.actions[edge]
+                        if component.get(target) != mine:
+                            continue
+                        if goal is None and (met(action, target) & left if left else target == entry):
+                            goal = (state, action, target)
+                        if target not in came:
+                            came[target] = (state, action)
+                            following.append(target)
+                frontier = following
+                self.watch.poll()
+            state, action, target = goal
+            part: Steps = [(action, target)]
+            while (back := came[state]) is not None:
+                part.append((back[1], state))
+                state = back[0]
+            for action, target in reversed(part):
+                steps.append((action, target))
+                left &= ~met(action, target)
+            here = steps[-1][1]
+        return steps
 
     def _witness(self) -> tuple[Value, ...]:
         return tuple(map(unbox, self.question.values))

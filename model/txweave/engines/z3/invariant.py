@@ -142,25 +142,22 @@ def _pair(agree: npt.NDArray[np.bool_]) -> tuple[int, int] | None:
 
 @dataclass(eq=False)
 class Fact:
-    """A conjunct: its formula now and after a step, and the facts that its preservation rests upon, once that is proved."""
+    """A conjunct: its formula now, an assumption under which it fails after the step, and the clause that it is, if it is one."""
 
     now: Formula
-    following: Formula
-    clause: Clause | None
-    switch: Formula
     refuted: Formula
-    support: tuple[Fact, ...] | None = None
+    clause: Clause | None
 
 
 @dataclass
 class Strengthening:
-    """The search for inductive invariants of one system; what was proved for one property serves the next."""
+    """The search for inductive invariants of one system; clauses that served one property are tried first for the next."""
 
     encoding: Encoding
     harvest: Harvest
     budget: int = 20_000
     """Clauses that may be tried for one property."""
-    proved: list[Fact] = field(default_factory=list)
+    known: list[Cube] = field(default_factory=list)
     _count: int = 0
 
     def __post_init__(self) -> None:
@@ -173,66 +170,53 @@ class Strengthening:
         Raises:
             GaveUp: none was found, with the reason.
         """
-        goals = [self._fact(self.encoding.formula(goal), None)]
-        goals += [self._fact(self.encoding.formula(x.neg(self.encoding.leaving[bound])), None) for bound in bounds]
-        facts = [*self.proved, *goals]
-        pending = deque(goals)
-        tried = 0
+        self._count += 1
+        # What is assumed for this property is not assumed for the next.
+        given = self._variable("given")
+        goals = [x.neg(self.encoding.leaving[bound]) for bound in bounds]
+        pending = deque(self._fact(given, self.encoding.formula(formula), None) for formula in [goal, *goals])
+        clauses: list[Clause] = []
         while pending:
-            state = self._counterexample(pending[0], facts)
-            if state is None:
+            if not self.encoding.session.ask(self.solver, [given, pending[0].refuted]):
                 pending.popleft()
                 continue
-            cube = self.harvest.cube(state)
-            if cube is None:
-                raise GaveUp("the harvested states are not all that can be reached")
-            tried += 1
-            if tried > self.budget:
+            state = self.encoding.numbers(self.solver.model(), self.encoding.now)
+            cube = self._cube(state)
+            if len(clauses) >= self.budget:
                 raise GaveUp(f"no inductive invariant with {self.budget} clauses")
-            fact = self._learn(cube)
-            facts.append(fact)
-            pending.append(fact)
-        needed = _closure(goals)
-        self.proved += [fact for fact in needed if fact not in self.proved]
-        return Certificate(name, tuple(fact.clause for fact in needed if fact.clause is not None), tuple(bounds), ticks)
+            clause, formula = self._clause(cube)
+            clauses.append(clause)
+            pending.append(self._fact(given, formula, clause))
+        return Certificate(name, tuple(clauses), tuple(bounds), ticks)
 
-    def _fact(self, now: Formula, clause: Clause | None) -> Fact:
-        z3, context, a = self.encoding.session.z3, self.encoding.session.context, self.encoding.algebra
-        following = self.encoding.at(now, now=self.encoding.next)
+    def _cube(self, state: Sequence[int]) -> Cube:
+        """States to exclude, this one among them."""
+        for cube in self.known:
+            if all(mask[state[cell]] for cell, mask in cube.items()):
+                return cube
+        found = self.harvest.cube(state)
+        if found is None:
+            raise GaveUp("the harvested states are not all that can be reached")
+        self.known.append(found)
+        return found
+
+    def _variable(self, hint: str) -> Formula:
         self._count += 1
-        switch, refuted = z3.Bool(f"fact{self._count}", ctx=context), z3.Bool(f"refuted{self._count}", ctx=context)
-        self.solver.add(a.implies(switch, now), a.implies(refuted, a.negation(following)))
-        return Fact(now, following, clause, switch, refuted)
+        return self.encoding.session.z3.Bool(f"{hint}{self._count}", ctx=self.encoding.session.context)
 
-    def _learn(self, cube: Cube) -> Fact:
+    def _fact(self, given: Formula, now: Formula, clause: Clause | None) -> Fact:
+        """Assume a formula of the present state, and prepare to ask whether it may fail in the next."""
+        a, refuted = self.encoding.algebra, self._variable("refuted")
+        following = self.encoding.at(now, now=self.encoding.next)
+        self.solver.add(a.implies(given, now), a.implies(refuted, a.negation(following)))
+        return Fact(now, refuted, clause)
+
+    def _clause(self, cube: Cube) -> tuple[Clause, Formula]:
+        """The clause that excludes a cube."""
         a = self.encoding.algebra
         literals, parts = [], []
         for cell, mask in cube.items():
             domain = self.encoding.system.cells[cell].domain
-            allowed = [code for code in range(len(domain)) if not mask[code]]
-            literals.append((cell, tuple(domain[code] for code in allowed)))
+            literals.append((cell, tuple(value for code, value in enumerate(domain) if not mask[code])))
             parts.append(a.negation(a.disjunction([a.atom(cell, int(code)) for code in np.flatnonzero(mask)])))
-        return self._fact(a.disjunction(parts), tuple(literals))
-
-    def _counterexample(self, fact: Fact, facts: list[Fact]) -> list[int] | None:
-        """A state in which all facts hold and from which a step leads to where this one does not; None if there is none."""
-        session = self.encoding.session
-        if session.ask(self.solver, [fact.refuted, *(other.switch for other in facts)]):
-            return self.encoding.numbers(self.solver.model(), self.encoding.now)
-        core = {formula.get_id() for formula in self.solver.unsat_core()}
-        fact.support = tuple(other for other in facts if other.switch.get_id() in core)
-        return None
-
-
-def _closure(goals: Iterable[Fact]) -> list[Fact]:
-    """The goals with everything that they rest upon."""
-    found: dict[Fact, None] = dict.fromkeys(goals)
-    pending = deque(found)
-    while pending:
-        fact = pending.popleft()
-        assert fact.support is not None
-        for other in fact.support:
-            if other not in found:
-                found[other] = None
-                pending.append(other)
-    return list(found)
+        return tuple(literals), a.disjunction(parts)

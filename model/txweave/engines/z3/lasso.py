@@ -1,9 +1,9 @@
 """Bounded search for lassos: counterexamples of leads-to properties under fairness.
 
 A run of *K* steps is a lasso when a Boolean ``loop[s]`` picks a position *s* < *K* whose state the last one repeats, or when
-it stays for ever in its last state (``loop[K]``) because nobody who is owed fairness can move.  Everything that fairness says is stated
-over the positions from *s* on.  Enabledness is a formula over the state, the disjunction of guards, never the guard of
-the action that happened to be chosen.
+it stays for ever in its last state (``loop[K]``) because nobody who is owed fairness can move.  Everything that fairness
+says is stated over the positions from *s* on.  Enabledness is a formula over the state, the disjunction of guards, never
+the guard of the action that happened to be chosen.
 
 Total lengths are tried in increasing order.  The lasso so found need not have the shortest stem; a stem can always be made longer
 by unrolling the loop, so that it suffices to try one step less, with loops that are at least as long, again and again.

@@ -6,6 +6,8 @@ action is the conjunct with the new values put in for the cells (its weakest pre
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from txweave.certificate import Certificate, Clause
 from txweave.engines.z3.encode import Encoding
 from txweave.engines.z3.session import GaveUp, Session
@@ -26,7 +28,7 @@ def bad(encoding: Encoding, item: GroundProperty, ticks: int = 0) -> Expr:
     assert item.kind == "deadlock", f"{item.kind} is not about single states"
     moves = later = encoding.moves(("step", "database"))
     for _ in range(ticks):
-        passing = (x.conj(action.guard, _after(action, later)) for action in encoding.actions if action.kind == "tick")
+        passing = (x.conj(action.guard, _after(action, [later])[0]) for action in encoding.actions if action.kind == "tick")
         later = x.disj(moves, *passing)
     return x.conj(x.neg(later), encoding.unfinished())
 
@@ -40,20 +42,28 @@ def recheck(session: Session, system: GroundSystem, certificate: Certificate) ->
     labels = [*(f"clause {n}" for n in range(1, len(certificate.clauses) + 1)), certificate.name, *certificate.bounds]
     a, problems = encoding.algebra, []
 
+    beginning, assuming = session.solver(), session.solver()
+    beginning.add(encoding.initially())
+    assuming.add(encoding.within(), *map(encoding.formula, facts))
+
     def refuted(what: str, *formulas: Expr, start: bool = False) -> None:
-        solver = session.solver()
-        solver.add(encoding.initially() if start else a.conjunction([encoding.within(), *map(encoding.formula, facts)]))
-        solver.add(*map(encoding.formula, formulas))
+        solver = beginning if start else assuming
+        asked = session.z3.Bool(f"asked{session.queries}", ctx=session.context)
+        solver.add(a.implies(asked, a.conjunction(map(encoding.formula, formulas))))
         try:
-            if session.ask(solver):
+            if session.ask(solver, [asked]):
                 problems.append(what)
         except GaveUp as reason:
             problems.append(f"{what}: undecided ({reason.reason})")
 
-    for fact, label in zip(facts, labels, strict=True):
-        refuted(f"{label} is not true initially", x.neg(fact), start=True)
+    refuted("it is not true initially", x.disj(*map(x.neg, facts)), start=True)
+    if problems:
+        # Which part of it?
+        problems.clear()
+        for fact, label in zip(facts, labels, strict=True):
+            refuted(f"{label} is not true initially", x.neg(fact), start=True)
     for action in encoding.actions:
-        after = [(fact, _after(action, fact)) for fact in facts]
+        after = list(zip(facts, _after(action, facts), strict=True))
         broken = x.disj(*(x.neg(then) for fact, then in after if then is not fact))
         if broken is not x.FALSE:
             refuted(f"{action.name} does not preserve it", action.guard, broken)
@@ -62,10 +72,11 @@ def recheck(session: Session, system: GroundSystem, certificate: Certificate) ->
     return tuple(problems)
 
 
-def _after(action: GroundAction, fact: Expr) -> Expr:
-    """The weakest precondition: the fact with the new values."""
+def _after(action: GroundAction, facts: Sequence[Expr]) -> list[Expr]:
+    """The weakest preconditions: each fact with the new values."""
     new: dict[Expr, Expr] = {x.cell(target): body for target, body in action.updates}
-    return x.transform(fact, lambda node: new.get(node))
+    memo: dict[Expr, Expr] = {}
+    return [x.transform(fact, lambda node: new.get(node), memo) for fact in facts]
 
 
 def _clause(clause: Clause) -> Expr:
