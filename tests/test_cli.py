@@ -35,7 +35,7 @@ procedures:
           into: value
       - write:
           sql: UPDATE counter SET value = :value + 1 WHERE id = 1
-      - done: commit
+      - finish: commit
 scenarios:
   two:
     processes: {adder: {run: increment, count: 2}}
@@ -358,7 +358,7 @@ def test_show_graph(folder: Path) -> None:
     output = run("show", MODEL, "--graph", "increment").output
     assert output.startswith("stateDiagram-v2")
     assert "s1_read --> s2_write" in output
-    assert "s3_done --> [*]" in output
+    assert "s3_finish --> [*]" in output
     wrong = run("show", MODEL, "--graph", "incremen")
     assert wrong.exit_code == 2
     assert "did you mean 'increment'?" in wrong.output

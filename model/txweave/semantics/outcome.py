@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from txweave.semantics.symbolic import State
 from txweave.system import expr as x
 from txweave.system.expr import Expr, Local
+from txweave.system.sorted import Witness
 
 
 @dataclass(frozen=True)
@@ -27,6 +28,8 @@ class Outcome:
     database: bool = True
     results: tuple[tuple[str, Expr], ...] = ()
     note: str = ""
+    returned: tuple[Witness, ...] | None = None
+    affected: Expr | None = None
 
     def given(self, guard: Expr, params: tuple[Local, ...] = ()) -> Outcome:
         """The same outcome under one more condition."""

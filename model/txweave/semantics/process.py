@@ -509,6 +509,7 @@ class Process:
                 continue
             self.ctx.scope = instruction.scope
             info = self._info(instruction, outcome.label, sql, statement, outcome.results, outcome.note)
+            info = replace(info, returned=outcome.returned, affected=outcome.affected)
             guard = x.conj(at, outcome.guard)
             if outcome.exit == "ok":
                 paths = self.advance(outcome.state, replace(here, pc=config.pc + 1, waiting=""), outcome.guard, outcome.params)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from txweave.semantics.context import UNKNOWN, Context
 from txweave.semantics.outcome import Outcome, failed, ok
@@ -13,6 +14,7 @@ from txweave.sql import program as bound
 from txweave.sql import tree
 from txweave.system import expr as x
 from txweave.system.expr import BOOL, Expr, Local
+from txweave.system.sorted import Witness
 
 
 def rows_function(ctx: Context, name: str, branch: Branch) -> str | None:
@@ -150,7 +152,9 @@ def deliver(
         results.append((node.affected, affected))
     elif affected is not None and not node.into and node.rows is None:
         results.append(("rows affected", affected))
-    found.append(ok(guard, state, label, results=tuple(results), note=note))
+    normal = ok(guard, state, label, results=tuple(results), note=note)
+    returned = tuple(Witness(b.locals, b.condition, tuple(b.columns)) for b in branches if b.condition is not x.FALSE)
+    found.append(replace(normal, returned=returned if branches else None, affected=affected))
     return found
 
 

@@ -68,6 +68,10 @@ class StepInfo:
     span: Span | None = None
     bindings: tuple[tuple[str, Expr], ...] = ()
     results: tuple[tuple[str, Expr], ...] = ()
+    returned: tuple[Witness, ...] | None = None
+    """The rows that the statement returned, over the state before; None where it returns none."""
+    affected: Expr | None = None
+    """The number of rows that it wrote, where it writes."""
 
 
 @dataclass(frozen=True)

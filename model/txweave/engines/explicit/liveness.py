@@ -22,9 +22,9 @@ from txweave.system.expr import Value
 from txweave.system.ground import GroundProperty
 from txweave.trace import Trace
 
-BUDGET = 1_000_000
-"""Pairs of state and obligations met that are visited in search of the shortest loop for one row; with a dozen processes there may be
-very many.  When it is used up any fair loop is taken."""
+BUDGET = 300_000
+"""Pairs of state and obligations met that are visited in search of the shortest loop for one property; with a dozen processes
+there may be very many.  When it is used up any fair loop is taken."""
 
 Steps = list[tuple[int, int]]
 """Actions and the states after them."""
@@ -72,9 +72,10 @@ def leads_to(exploration: Exploration, fairness: Fairness, item: GroundProperty,
     questions, triggered = _questions(exploration, item, watch)
     best: Lasso | None = None
     exact = True
+    budget = _Budget(BUDGET)
     for question in questions:
         watch.poll()
-        lasso = _Search(exploration, fairness, question, watch).lasso(best)
+        lasso = _Search(exploration, fairness, question, watch, budget).lasso(best)
         if lasso is None:
             continue
         if best is None or len(lasso.stem) < len(best.stem):
@@ -141,6 +142,13 @@ def _mask(size: int, states: list[int]) -> Mask:
     return result
 
 
+@dataclass
+class _Budget:
+    """What is left of :data:`BUDGET`."""
+
+    left: int
+
+
 class _OutOfBudget(Exception):  # noqa: N818  # not an error
     """The search for the shortest loop takes too long."""
 
@@ -148,11 +156,13 @@ class _OutOfBudget(Exception):  # noqa: N818  # not an error
 class _Search:
     """The search for the shortest lasso for one row."""
 
-    def __init__(self, exploration: Exploration, fairness: Fairness, question: _Question, watch: Watch) -> None:
+    def __init__(
+        self, exploration: Exploration, fairness: Fairness, question: _Question, watch: Watch, budget: _Budget
+    ) -> None:
         self.exploration, self.fairness, self.question, self.watch = exploration, fairness, question, watch
+        self.budget = budget
         self.region = fairness.graph.forward.closure(question.pending, question.open)
         """States in which a run may be with the row pending."""
-        self.left = BUDGET
         self.component: dict[int, int] = {}
         """The fair component of a state."""
         self.loops: list[list[int]] = fairness.components(self.region)
@@ -299,8 +309,8 @@ class _Search:
                             back = came[node]
                         return steps[::-1]
                     if after not in came:
-                        self.left -= 1
-                        if self.left < 0:
+                        self.budget.left -= 1
+                        if self.budget.left < 0:
                             raise _OutOfBudget
                         came[after] = (node, action)
                         following.append(after)

@@ -1,0 +1,186 @@
+"""The specifications in ``specs/``: each meets its expectations, and each ``holds`` is one line away from ``violated``.
+
+A study names such a line in a comment above the case::
+
+    # weaken PROPERTY, PROPERTY in CASE: FILE: "old text" -> "new text"
+
+FILE is relative to the study and the texts are JSON strings.  The old text stands in FILE once, comments apart; in the study
+itself the first place below the comment is meant.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+from txweave.check import Options, expectation, run_case
+from txweave.collect import Choice, Selected, collect
+from txweave.results import CaseResult, Relation
+from txweave.verdict import Status
+
+SPECS = Path(__file__).resolve().parents[2] / "specs"
+STUDIES = sorted(path.relative_to(SPECS).as_posix() for path in SPECS.rglob("*.study.yaml"))
+MODELINE = re.compile(r"# yaml-language-server: \$schema=(\S+)\n")
+TEXT = r'"(?:[^"\\]|\\.)*"'
+WEAKENING = re.compile(rf"\s*# weaken (?P<names>[\w, -]+) in (?P<case>\S+): (?P<file>\S+): (?P<old>{TEXT}) -> (?P<new>{TEXT})")
+
+MINIATURE = ("backfill.model.yaml", "exists-guard.fix.yaml", "two-commits.study.yaml")
+"""These three stand in the documentation as they are: no modeline, no lengths, and their weakenings are here."""
+
+
+@dataclass(frozen=True)
+class Weakening:
+    """One line of a specification, changed so that properties that held no longer do."""
+
+    study: str
+    case: str
+    names: tuple[str, ...]
+    file: str
+    old: str
+    new: str
+    below: int = 0
+    """In the study itself: the line from which on the old text is looked for."""
+
+    def __str__(self) -> str:
+        return f"{Path(self.study).name.removesuffix('.study.yaml')}-{self.case}-{'-'.join(self.names)}"
+
+    def apply(self, specs: Path) -> None:
+        """Change the line in a copy of the specifications."""
+        path = (specs / self.study).parent / self.file
+        lines = path.read_text().splitlines(keepends=True)
+        inside = path == specs / self.study
+        places = [
+            number
+            for number, line in enumerate(lines)
+            if self.old in line and not line.lstrip().startswith("#") and (not inside or number >= self.below)
+        ]
+        assert places, f"{self.old!r} does not stand in {self.file}"
+        if not inside:
+            assert len(places) == 1, f"{self.old!r} stands {len(places)} times in {self.file}"
+            assert lines[places[0]].count(self.old) == 1
+        lines[places[0]] = lines[places[0]].replace(self.old, self.new, 1)
+        path.write_text("".join(lines))
+
+
+def _in(study: str) -> list[Weakening]:
+    found = []
+    for number, line in enumerate((SPECS / study).read_text().splitlines()):
+        if line.lstrip().startswith("# weaken "):
+            match = WEAKENING.fullmatch(line)
+            assert match is not None, f"{study}:{number + 1}: not a weakening: {line.strip()}"
+            names = tuple(name.strip() for name in match["names"].split(","))
+            old, new = json.loads(match["old"]), json.loads(match["new"])
+            found.append(Weakening(study, match["case"], names, match["file"], old, new, number + 1))
+    return found
+
+
+WEAKENINGS = [
+    Weakening(
+        "two-commits.study.yaml",
+        "as_written",
+        ("never_blocked",),
+        "backfill.model.yaml",
+        "worker: {run: finish_run}",
+        "worker: {run: finish_run, fair: none}",
+    ),
+    Weakening(
+        "two-commits.study.yaml",
+        "guarded",
+        ("no_premature_completion",),
+        "exists-guard.fix.yaml",
+        "and: {has_runs: EXISTS",
+        "and: {has_runs: NOT EXISTS",
+    ),
+    *(weakening for study in STUDIES if study not in MINIATURE for weakening in _in(study)),
+]
+
+
+@cache
+def cases(study: str) -> tuple[Selected, ...]:
+    collection = collect([str(SPECS / study)], Choice())
+    assert not collection.errors, [d for _, found in collection.errors for d in found]
+    return tuple(collection.cases)
+
+
+def expected_to_hold() -> list[tuple[str, str, str]]:
+    return [
+        (study, selected.case.name, name)
+        for study in STUDIES
+        for selected in cases(study)
+        for name in selected.case.model.properties
+        if expectation(selected.case, name).verdict != "violated"
+    ]
+
+
+@cache
+def result(study: str, case: str, engine: str) -> CaseResult:
+    (selected,) = [s for s in cases(study) if s.case.name == case]
+    return run_case(selected, Options(engine=engine))
+
+
+ALL_CASES = [(study, selected.case.name) for study in STUDIES for selected in cases(study)]
+
+
+@pytest.mark.parametrize(("study", "case"), ALL_CASES)
+def test_expectations_are_met(study: str, case: str) -> None:
+    found = result(study, case, "explicit")
+    assert not found.errors
+    assert not found.failures, found.debug
+    assert found.properties
+    for item in found.properties:
+        assert item.relation is Relation.AS_EXPECTED, f"{item.name}: {item.difference or item.text}"
+
+
+@pytest.mark.parametrize(("study", "case"), ALL_CASES)
+def test_nothing_is_vacuous(study: str, case: str) -> None:
+    """No ``whenever`` that never has a row, and no bound that an expectation of ``holds`` would have to hide."""
+    found = [f for f in result(study, case, "explicit").findings if f.kind in {"never-triggered", "bound", "truncated"}]
+    assert not found, [f.text for f in found]
+
+
+@pytest.mark.parametrize("study", [study for study in STUDIES if study not in MINIATURE])
+def test_every_expectation_is_written_out_and_every_violation_has_its_length(study: str) -> None:
+    for selected in cases(study):
+        for name in selected.case.model.properties:
+            expected = expectation(selected.case, name)
+            assert expected.stated, f"{selected.case.name}: nothing is expected of {name}"
+            if expected.verdict == "violated":
+                assert expected.length is not None, f"{selected.case.name}: {name} is violated in how many steps?"
+
+
+def test_every_property_that_holds_has_a_weakening_and_no_other() -> None:
+    named = [(w.study, w.case, name) for w in WEAKENINGS for name in w.names]
+    assert sorted(named) == sorted(expected_to_hold())
+
+
+@pytest.mark.parametrize("weakening", WEAKENINGS, ids=str)
+def test_weakened_it_is_violated(weakening: Weakening, tmp_path: Path) -> None:
+    folder = (SPECS / weakening.study).parent
+    copy = tmp_path / "specs"
+    copy.mkdir()
+    for path in folder.glob("*.yaml"):
+        target = copy / path.relative_to(SPECS)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(path, target)
+    weakening.apply(copy)
+    collection = collect([str(copy / weakening.study)], Choice(cases=(weakening.case,)))
+    assert not collection.errors, [d for _, found in collection.errors for d in found]
+    (selected,) = collection.cases
+    found = run_case(selected, Options(engine="explicit", properties=weakening.names))
+    assert not found.errors
+    assert not found.failures, found.debug
+    assert {item.name: item.status for item in found.properties} == dict.fromkeys(weakening.names, Status.VIOLATED)
+
+
+@pytest.mark.parametrize("path", sorted(p.relative_to(SPECS).as_posix() for p in SPECS.rglob("*.yaml")))
+def test_an_editor_finds_the_schema(path: str) -> None:
+    if path not in MINIATURE:
+        match = MODELINE.match((SPECS / path).read_text())
+        assert match is not None, "the first line is the modeline"
+        assert ((SPECS / path).parent / match[1]).resolve() == SPECS.parent / "model" / "txweave" / "spec" / "schema.json"
