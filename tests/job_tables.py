@@ -35,7 +35,15 @@ def action(name: str, step: str, before: str, after: str, *, guard=None, updates
     described = {k: v(w) if callable(v) else v for k, v in info.items()}
     recurs = kind == "step"
     return Action(
-        name, kind, w, (w,), x.conj(at(w, before), extra), changes, StepInfo("take_job", step, **described), "worker", recurs=recurs
+        name,
+        kind,
+        w,
+        (w,),
+        x.conj(at(w, before), extra),
+        changes,
+        StepInfo("take_job", step, **described),
+        "worker",
+        recurs=recurs,
     )
 
 
@@ -82,9 +90,7 @@ def system(crash: bool = True) -> System:
             results=(("job", JOB),),
             guard=lambda w: x.equal(x.apply("job.state", JOB), x.const("new")),
         ),
-        action(
-            "worker.take", "take", "picked", "holds", guard=lambda w: x.equal(WRITER, x.NULL), updates=[write], **UPDATE
-        ),
+        action("worker.take", "take", "picked", "holds", guard=lambda w: x.equal(WRITER, x.NULL), updates=[write], **UPDATE),
         action(
             "worker.take waits",
             "take",
@@ -109,7 +115,9 @@ def system(crash: bool = True) -> System:
         action("worker.never", "give_up", "done", "start", guard=lambda w: x.FALSE),
     ]
     if crash:
-        actions.append(action("crash", "", "holds", "crashed", updates=[release], kind="fault", note="crashes, its transaction rolls back"))
+        actions.append(
+            action("crash", "", "holds", "crashed", updates=[release], kind="fault", note="crashes, its transaction rolls back")
+        )
     both = Rows(("count",), (Witness((a, b), x.conj(x.less(a, b), at(a, "done"), at(b, "done")), (x.const(2),)),))
     new = Rows(("id",), (Witness((j,), x.equal(x.apply("job.state", j), x.const("new")), (j,)),))
     w = x.local("w", "worker")
@@ -122,7 +130,9 @@ def system(crash: bool = True) -> System:
             Function("job.state'", ("job",), Domain(STATES), "new", about=("pending", "job", "state")),
             Function("job.writer", ("job",), Domain(sorts=("worker",), nullable=True), None, about=("writer", "job")),
             Function("worker.pc", ("worker",), Domain(PLACES), "start", about=("pc", "worker")),
-            Function("worker.job", ("worker",), Domain(sorts=("job",), nullable=True), None, about=("variable", "worker", "job")),
+            Function(
+                "worker.job", ("worker",), Domain(sorts=("job",), nullable=True), None, about=("variable", "worker", "job")
+            ),
             Function(
                 "worker.blocker", ("worker",), Domain(sorts=("worker",), nullable=True), None, about=("blocker", "worker")
             ),

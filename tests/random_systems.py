@@ -124,6 +124,11 @@ class _Draw:
                 return x.quantified(self.coin(), (bound,), self.formula((*env, bound), depth - 1))
             case 9:
                 return x.equal(self.fold(env, depth), self.pick(NULL, x.const(1), self.fold(env, depth)))
+            case 10 if self.coin():
+                sort = self.pick(P, R)
+                (one, first), (two, second) = self.elem(sort, env, depth - 1), self.elem(sort, env, depth - 1)
+                known = [x.neg(x.equal(term, NULL)) for term, nullable in ((one, first), (two, second)) if nullable]
+                return x.conj(*known, x.less(one, two))
             case _:
                 one, two = x.local("l", R), x.local("m", R)
                 body = x.conj(x.less(one, two), self.formula((*env, one, two), depth - 1))

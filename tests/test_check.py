@@ -4,9 +4,9 @@ from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
-import job_tables as jobs
 import pytest
 
+import job_tables as jobs
 from txweave import check as module
 from txweave.check import Options, Watch, combine, compare, disagreements, run_case
 from txweave.collect import Choice, Usage, collect, find_files
@@ -209,6 +209,7 @@ def test_interrupted(tmp_path: Path, hand_built) -> None:
     (skipped,) = run_cases([case], Options(), stop=lambda: True)
     assert [p.text for p in skipped.properties] == ["unknown (interrupted)"] * 2
     assert skipped.exit is Exit.INCONCLUSIVE
+    assert skipped.explorations == (), "it was not even begun"
 
 
 def test_internal_errors_do_not_hide_other_cases(tmp_path: Path, monkeypatch) -> None:
@@ -257,7 +258,9 @@ def test_a_step_that_is_reached_but_waits_for_ever(hand_built) -> None:
     blocked = tuple(replace(a, guard=x.FALSE) if a.info.step == "take" else a for a in system.actions)
     grounded = ground(replace(system, actions=blocked))
     outcome = explicit.check(grounded, ["taken_once"])
-    bound = SimpleNamespace(procedures={"take_job": BoundProcedure("take_job", (BoundStep("take", Transaction("commit")),), {})})
+    bound = SimpleNamespace(
+        procedures={"take_job": BoundProcedure("take_job", (BoundStep("take", Transaction("commit")),), {})}
+    )
     (found,) = findings(grounded, bound, [outcome], ["taken_once"])
     assert "what it waits for never comes" in found.message
 

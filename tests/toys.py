@@ -65,7 +65,7 @@ def counter(top: int = 5, truncated: bool = False, stop: bool = False) -> System
             Property("returns", "always_possible", query((x.equal(n, x.const(0)), ()))),
             Property("reaches", "leads_to", query((x.equal(n, x.const(1)), ())), query((x.equal(n, x.const(3)), ()))),
         ),
-        truncated=frozenset({"out of bounds"} if truncated else ()),
+        truncated=frozenset({"n"} if truncated else ()),
     )
 
 

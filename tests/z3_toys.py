@@ -103,7 +103,7 @@ def counter(top: int, bound: bool = False, truncated: bool = False) -> System:
         ),
         (Fairness(P, "weak", p),),
         ((p, x.equal(n, x.const(top))),),
-        truncated=frozenset(["out of bounds"]) if truncated else frozenset(),
+        truncated=frozenset(["n"]) if truncated else frozenset(),
     )
 
 

@@ -33,7 +33,8 @@ HARVEST = 100_000
 """Z3 is shown the reachable states, to find invariants from, where there are at most so many."""
 
 Z3_SECONDS = 5.0
-"""Without ``--engine`` and ``--timeout``, how long Z3 may take for a question: safety that holds, safety that is violated, each leads-to."""
+"""Without ``--engine`` and ``--timeout``, how long Z3 may take for a question: the safety properties that hold, those that are
+violated, each leads-to property."""
 
 LASSO = 6
 """Without ``--engine``, the length up to which Z3 looks for lassos of a leads-to property that holds."""
@@ -193,7 +194,10 @@ class _Run:
         return outcome.complete and outcome.states <= BOTH_UP_TO
 
     def _z3(self, system: GroundSystem, names: list[str], explored: Outcome | None) -> Outcome:
-        """Z3's answers.  Unless it was asked for, each question gets a short time, so that a hard one does not use up that of the others."""
+        """Z3's answers.
+
+        Unless it was asked for, each question gets a short time, so that a hard one does not use up that of the others.
+        """
         from txweave.engines import z3
 
         harvest = self._harvest(system, explored)
@@ -339,7 +343,9 @@ def _hurried(verdict: Verdict) -> Verdict:
     """A verdict that is unknown because Z3 was given little time: the reason says so."""
     if verdict.status is Status.UNKNOWN and verdict.reason.startswith("timeout"):
         more = verdict.reason.removeprefix("timeout").lstrip("; ")
-        return replace(verdict, reason=f"not within {Z3_SECONDS:g} s, --engine both waits longer" + (f"; {more}" if more else ""))
+        return replace(
+            verdict, reason=f"not within {Z3_SECONDS:g} s, --engine both waits longer" + (f"; {more}" if more else "")
+        )
     return verdict
 
 

@@ -110,7 +110,7 @@ def test_shortest_counterexamples(system, name, length, witness):
         (toys.bounded(truncated=True), "never_three", "holds (truncated at queue)"),
         (toys.bounded(truncated=True), "stuck", "holds (truncated at queue)"),
         (toys.bounded(truncated=True), "can_empty", "unknown (bound queue hit)"),
-        (toys.counter(5), "never_nine", "unknown (bound out of bounds hit)"),
+        (toys.counter(5), "never_nine", "unknown (bound n hit)"),
     ],
 )
 def test_verdicts(system, name, text):

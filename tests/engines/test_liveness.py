@@ -175,6 +175,18 @@ def test_refinement_may_have_to_be_repeated():
     assert [taken.action.name for taken in found.trace.steps[4:]] == ["e0(p0#1)", "e1(p0#1)"]
 
 
+def test_refinement_may_leave_nothing():
+    # As before, without the way from 1 back to 0: nothing is left once process 2 is taken into account.
+    edges = [step(0, 1), step(1, 2), step(2, 0), step(2, 3), step(3, 0, 2), step(3, 4, 1), step(2, 4, 2)]
+    assert answer(5, edges, rows=[3], goal=[4], fairness=["weak", "strong", "strong"]) == "holds"
+    assert answer(5, edges, rows=[3], goal=[4], fairness=["weak", "strong", "weak"]) == (4, 3)
+
+
+def test_a_loop_does_not_pass_the_goal_to_be_shorter():
+    edges = [step(0, 1), step(1, 0), step(0, 2), step(2, 3), step(3, 0)]
+    assert answer(4, edges, rows=[0], goal=[1], fairness=["weak"]) == (0, 3)
+
+
 def test_two_starved_processes_are_not_helped_by_each_other():
     # Each is enabled in one half of the loop: with weak fairness neither is owed anything, with strong fairness both are.
     edges = [step(0, 1, 2), step(1, 0, 2), step(0, 2, 0), step(1, 2, 1)]
@@ -219,6 +231,22 @@ def test_the_shortest_way_to_a_loop_does_not_count_if_the_row_was_not_pending():
 def test_what_was_reached_before_is_not_pending_any_more():
     edges = [step(0, 1), step(1, 2), step(2, 2)]
     assert answer(3, edges, rows=[0], goal=[1], fairness=["weak"]) == "holds"
+
+
+def test_a_stem_does_not_pass_the_goal_to_be_shorter():
+    edges = [step(0, 1), step(1, 2), step(2, 2), step(0, 3), step(3, 4), step(4, 2)]
+    assert answer(5, edges, rows=[0], goal=[1], fairness=["weak"]) == (3, 1)
+
+
+def test_a_row_that_has_its_goal_at_once_does_not_shorten_the_stem():
+    edges = [step(0, 1), step(1, 2), step(2, 2), step(0, 3), step(3, 4), step(4, 2)]
+    assert answer(5, edges, rows=[1, 4], goal=[1], fairness=["weak"]) == (3, 1)
+
+
+def test_a_loop_of_equal_stem_may_be_shorter_for_another_row():
+    edges = [step(0, 1), step(1, 0), step(0, 0)]
+    found = verdict(2, edges, rows={"long": [1], "short": [0]}, goal={"long": [], "short": [1]}, fairness=["weak"])
+    assert (found.trace.length, found.trace.witness) == ((0, 1), ("short",))
 
 
 def test_a_state_with_both_the_row_and_the_goal():

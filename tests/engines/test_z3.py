@@ -88,9 +88,9 @@ def test_a_violation_deeper_than_usual_is_found_where_the_hint_shows_it() -> Non
 
 def test_bounds() -> None:
     for hint in (False, True):
-        assert answer(toys.counter(4, bound=True), "small", hint=hint).text == "unknown (bound out of bounds hit)"
+        assert answer(toys.counter(4, bound=True), "small", hint=hint).text == "unknown (bound n hit)"
         assert (
-            answer(toys.counter(4, bound=True, truncated=True), "small", hint=hint).text == "holds (truncated at out of bounds)"
+            answer(toys.counter(4, bound=True, truncated=True), "small", hint=hint).text == "holds (truncated at n)"
         )
     assert length(answer(replace(toys.counter(4, bound=True), properties=toys.counter(3).properties), "below")) == 3
 
@@ -114,7 +114,7 @@ def test_a_deadlock_is_not_claimed_where_time_leads_out_of_bounds() -> None:
     system = toys.clocked(False)
     tick = replace(system.actions[-1], updates=(Update("age", (), x.arith("+", x.apply("age"), x.const(2))),))
     beyond = replace(system, actions=(replace(system.actions[0], guard=x.FALSE), tick))
-    assert answer(beyond, "no_deadlock").text == "unknown (bound out of bounds hit)"
+    assert answer(beyond, "no_deadlock").text == "unknown (bound age hit)"
 
 
 # ------------------------------------------------------------------------------------------------------------- lassos
@@ -135,6 +135,23 @@ def test_strong_fairness_is_stronger() -> None:
     alone = replace(system, fairness=())
     # Nothing is owed, so that the run may end where it begins.
     assert length(answer(alone, "gets_in")) == (0, 0)
+
+
+def test_what_does_not_recur_is_not_on_a_loop() -> None:
+    """An error takes turns with being able to move: for ever only if it recurs, else the run may end where nobody can move."""
+    n = x.apply("n")
+    slip = toys.step("slip", lambda _: x.TRUE, lambda _: Update("n", (), x.arith("-", x.const(2), n)), kind="error")
+    go_on = toys.step("go_on", lambda _: x.equal(n, x.const(0)), lambda _: Update("n", (), x.const(1)))
+    system = System(
+        "slips",
+        toys.counter(1).sorts,
+        (Function("n", (), Domain((0, 1, 2)), 0),),
+        (go_on, slip),
+        (Property("p", "leads_to", toys.row(x.equal(n, x.const(0)), x.const("v")), toys.row(x.equal(n, x.const(1)), x.const("v"))),),
+        (Fairness("P", "weak", x.local("p", "P")),),
+    )
+    assert length(answer(system, "p")) == (0, 2)
+    assert length(answer(replace(system, actions=(go_on, replace(slip, recurs=False))), "p")) == (1, 0)
 
 
 def ring(entry: int, size: int) -> System:
@@ -262,10 +279,10 @@ def test_an_invariant_of_the_right_system_does_not_do_for_the_broken_one() -> No
 def test_a_bound_that_is_claimed_is_checked() -> None:
     grounded = ground(toys.counter(3, bound=True, truncated=True))
     verdict = answer(toys.counter(3, bound=True, truncated=True), "small", hint=True)
-    assert verdict.truncated == ("out of bounds",)
+    assert verdict.truncated == ("n",)
     assert verdict.certificate is not None
     assert problems(grounded, verdict.certificate) == ()
-    assert problems(grounded, replace(verdict.certificate, bounds=("out of bounds",)))
+    assert problems(grounded, replace(verdict.certificate, bounds=("n",)))
 
 
 def test_a_bad_hint_leads_to_no_wrong_claim() -> None:

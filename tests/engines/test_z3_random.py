@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections import Counter
 
+import numpy as np
 from hypothesis import given
 
 import random_systems as rnd
 import z3_toys as toys
 from txweave.engines import z3 as engine
+from txweave.engines.z3.logic import Codes, Columns, Translation, tag
 from txweave.judge import review
 from txweave.system import reference as ref
 from txweave.system.ground import ground
@@ -65,6 +67,33 @@ def liveness(system: System, item: Property, verdict: Verdict) -> None:
     else:
         assert verdict.status is Status.UNKNOWN
         assert expected is None or sum(expected) > DEPTH
+
+
+@rnd.examples(150)
+@given(rnd.systems())
+def test_the_translation_into_cases(system: System) -> None:
+    """Guards and new values by case maps, in one state and in many at once, are those of the reference."""
+    grounded = ground(system)
+    known = [state for state in ref.explore(system, 8).states if state[ref.BOUND] is None]
+    codes = Codes(grounded.cells)
+    columns = Translation(Columns(np.array([codes.encode(toys.cells(grounded, s)) for s in known])), grounded.cells)
+    for number, state in enumerate(known):
+        here = toys.cells(grounded, state)
+        reading = codes.reading(here)
+        found = set()
+        for action in grounded.actions:
+            enabled = reading.formula(action.guard)
+            assert columns.formula(action.guard)[number] == enabled
+            if not enabled:
+                continue
+            after = list(here)
+            for target, body in action.updates:
+                after[target] = codes.value(body, here)
+                assert [v for v, column in columns.cases(body).items() if column[number]] == [tag(after[target])]
+            found.add((action.action.name, action.params, tuple(map(tag, after))))
+        assert found == {
+            (s.action.name, s.params, tuple(map(tag, toys.cells(grounded, s.state)))) for s in ref.successors(system, state)
+        }
 
 
 @rnd.examples(60)

@@ -2,10 +2,10 @@ from __future__ import annotations
 
 import json as standard
 
-import job_tables as jobs
 import jsonschema
 import pytest
 
+import job_tables as jobs
 from txweave.report import json
 from txweave.report.story import Place, tell
 from txweave.results import Answer, CaseResult, Expected, Exploration, Finding, PropertyResult, Relation

@@ -3,10 +3,10 @@ from __future__ import annotations
 import io
 import re
 
-import job_tables as jobs
 import pytest
 from rich.console import Console
 
+import job_tables as jobs
 from txweave.report.story import tell
 from txweave.report.text import Writer
 from txweave.system.expr import Elem

@@ -1,8 +1,8 @@
 from __future__ import annotations
 
-import job_tables as jobs
 import pytest
 
+import job_tables as jobs
 from txweave.report.story import with_values
 from txweave.system import expr as x
 from txweave.system.expr import Domain, Elem

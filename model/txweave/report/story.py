@@ -6,7 +6,7 @@ Terminal, JSON and every other report print the same :class:`Story`; nothing in 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from txweave.spec import syntax
@@ -322,8 +322,23 @@ class _Teller:
             for row in table.rows
         ]
         lines += [f"{table.name}: no row" for table in view.tables if table.name in tables and not table.rows]
-        lines += [self._describe(p) for p in view.processes if p.role in roles and self.trace.loop is None]
+        if self.trace.loop is None:
+            lines += self._crowd([p for p in view.processes if p.role in roles])
         return tuple(lines)
+
+    def _crowd(self, processes: list[ProcessState]) -> Iterable[str]:
+        """Each process in a line; those of a role that have not begun in one line together."""
+        idle: dict[str, list[ProcessState]] = {}
+        for process in processes:
+            if process.status == "idle":
+                idle.setdefault(process.role, []).append(process)
+            else:
+                yield self._describe(process)
+        for crowd in idle.values():
+            if len(crowd) < 3:
+                yield from map(self._describe, crowd)
+            else:
+                yield f"{len(crowd)} more of {crowd[0].role}: idle"
 
     def _reads(self) -> tuple[set[str], set[str]]:
         cells: set[int] = set()

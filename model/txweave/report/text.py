@@ -139,8 +139,8 @@ class Writer:
             if Measurement.get(self.console, wide, table).maximum <= self.console.width or not kept:
                 break
         lines = [f"[{_letter(index)}] {note}" for index, note in enumerate(notes)]
-        for result in group if kept < len(numbers) else ():
-            told = [f"{result.states:,} states"] if kept == 0 and result.states else []
+        for result in group if kept == 0 else ():
+            told = [f"{result.states:,} states"] if result.states else []
             told += [seconds(result.seconds)] if self.style.timing else []
             lines.append(f"{result.case}: {', '.join(told)}")
         return table, lines
@@ -243,6 +243,9 @@ class Writer:
             text.append(", " if index else "")
             text.append(words, style=style)
         self.line(text)
+        untold = any(p.story is not None and not self._tells(p) for p in items)
+        if untold and self.style.stories == "unexpected":
+            self.line(Text("--story tells how the expected violations come about, --story PROPERTY that of one", style="dim"))
 
     # --------------------------------------------------------------------------------------------------------- stories
 
@@ -470,13 +473,13 @@ def seconds(value: float) -> str:
 
 
 _CLAUSE = re.compile(
-    r"'(?:[^']|'')*'|[()]|\b(?:FROM|WHERE|GROUP BY|HAVING|ORDER BY|LIMIT|FOR (?:NO KEY UPDATE|UPDATE|KEY SHARE|SHARE)|RETURNING|SET|VALUES"
-    r"|ON CONFLICT|AND|OR)\b"
+    r"'(?:[^']|'')*'|[()]|\b(?:FROM|WHERE|GROUP BY|HAVING|ORDER BY|LIMIT|RETURNING|SET|VALUES|ON CONFLICT|AND|OR|BETWEEN"
+    r"|FOR (?:NO KEY UPDATE|UPDATE|KEY SHARE|SHARE))\b"
 )
 
 
 def clauses(sql: str, room: int) -> str:
-    """A statement that is too long for one line broken before its clauses, and before AND and OR; what is in parentheses is left."""
+    """A statement that is too long for one line, broken before its clauses and before AND and OR outside parentheses."""
     if "\n" in sql or len(sql) <= room:
         return sql
     depth, last, found, between = 0, 0, [], False
@@ -484,13 +487,15 @@ def clauses(sql: str, room: int) -> str:
         word = match.group(0)
         if word in "()":
             depth += 1 if word == "(" else -1
-        elif depth == 0 and word[0] != "'":
-            if word == "AND" and between:
-                between = False
-                continue
+        elif depth or word[0] == "'":
+            continue
+        elif word == "BETWEEN":
+            between = True
+        elif word == "AND" and between:
+            between = False
+        else:
             found.append(sql[last : match.start()].rstrip())
             last = match.start()
-        between = between or sql[: match.start()].rstrip().endswith("BETWEEN")
     found.append(sql[last:])
     return "\n".join(f"  {line}" if line.startswith(("AND ", "OR ")) else line for line in found if line)
 

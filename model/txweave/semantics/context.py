@@ -26,13 +26,10 @@ class World:
     roles: tuple[str, ...]
     """Roles of the scenario, in order."""
     counts: dict[str, int]
-    timed: bool = False
+    savepoints: dict[str, int] = field(default_factory=dict)
+    """For each role, how many savepoints it may have open at once."""
     notes: set[str] = field(default_factory=set)
     """Sentences on approximations that were needed."""
-
-    def others(self) -> Iterator[str]:
-        """All roles."""
-        yield from self.roles
 
 
 @dataclass

@@ -217,7 +217,7 @@ def _from_query(ctx: Context, node: bound.Execute, statement: tree.Insert, state
     query, storage = statement.query, ctx.world.storage
     assert query is not None
     table, name = storage.schema.tables[statement.table], statement.table
-    branches = [b for b in ctx.relations(state).query(query, ctx.env(state)).branches if b.condition is not x.FALSE]
+    branches = ctx.relations(state).rows(query, ctx.env(state))
     if len(branches) > 1:
         ctx.world.report.error(
             "M413", query.span, "INSERT … SELECT from an outer join is not modelled", "write the outer side as a subquery"

@@ -25,6 +25,7 @@ from txweave.system.sorted import Action, Point, StepInfo
 
 IDLE, DONE, FAILED, CRASHED, HUNG = "idle", "done", "failed", "crashed", "hung"
 _MOST_PATHS = 400
+_MOST_SAVEPOINTS = 4
 
 
 @dataclass(frozen=True)
@@ -75,13 +76,13 @@ class Process:
         self.process = x.local(self.name[:1], self.name)
         self.pc = f"{self.name}.pc"
         self.ctx = Context(self.world, self.name, self.process)
-        self.depth = self._savepoint_depth()
 
     # ----------------------------------------------------------------------------------------------------- declaration
 
-    def _savepoint_depth(self) -> int:
-        operations = [i for i in self.code.instructions if isinstance(i, c.Transaction) and i.node.operation == "savepoint"]
-        return len({i.node.name for i in operations})
+    @property
+    def depth(self) -> int:
+        """How many savepoints may be open at once, as far as the passes of the lowering have seen."""
+        return self.world.savepoints.get(self.name, 0)
 
     def declare(self, domain: Domain, initial: str) -> None:
         """The program counter and the process's bookkeeping."""
@@ -398,12 +399,6 @@ class Process:
                 if target is not None and target not in done:
                     queue.append(target)
 
-    def initial_values(self) -> dict[str, Expr]:
-        """Values that variables have before the first step (inputs, local assignments in front of the first statement)."""
-        state = State(self.world.functions)
-        paths = self.start(state)
-        return {name: body for name, body in paths[0].state.changed.items()} if len(paths) == 1 else {}
-
     def step(self, config: Config) -> Iterator[tuple[Action, Config | None]]:
         """The actions at a place, each with the place it leads to."""
         instruction = self.code.instructions[config.pc]
@@ -509,7 +504,13 @@ class Process:
                 continue
             self.ctx.scope = instruction.scope
             info = self._info(instruction, outcome.label, sql, statement, outcome.results, outcome.note)
-            info = replace(info, returned=outcome.returned, affected=outcome.affected)
+            recorded = {
+                n.name: outcome.state.read(self.ctx.variable(n.name), self.process)
+                for n in walk(instruction.node.ghost)
+                if isinstance(n, tree.Variable)
+            }
+            recorded_values = tuple(sorted(recorded.items()))
+            info = replace(info, returned=outcome.returned, affected=outcome.affected, recorded=recorded_values)
             guard = x.conj(at, outcome.guard)
             if outcome.exit == "ok":
                 paths = self.advance(outcome.state, replace(here, pc=config.pc + 1, waiting=""), outcome.guard, outcome.params)
@@ -580,7 +581,18 @@ class Process:
             if config.transaction == "failed":
                 yield from refuse("in_failed_sql_transaction")
                 return
-            storage.savepoint(state, self.process, self.name, len(config.savepoints))
+            level = len(config.savepoints)
+            if level == _MOST_SAVEPOINTS:
+                self.world.report.error(
+                    "M407",
+                    instruction.place.span,
+                    f"more than {_MOST_SAVEPOINTS} savepoints may be open here",
+                    "release a savepoint when it is done with: ROLLBACK TO keeps it, and one of the same name hides it",
+                )
+                return
+            self.world.savepoints[self.name] = max(self.depth, level + 1)
+            storage.declare_savepoints(self.name, self.depth)
+            storage.savepoint(state, self.process, self.name, level)
             yield from go(replace(following, transaction="open", savepoints=(*config.savepoints, name)))
         else:
             assert name is not None

@@ -118,6 +118,16 @@ class Relations:
             branches = self._distinct(branches)
         return Result(tuple(branches))
 
+    def rows(self, query: tree.Query, env: Env) -> list[Branch]:
+        """The branches that may have rows; when none may, one that never has: a statement always has an outcome."""
+        found = self.query(query, env).branches
+        possible = [branch for branch in found if branch.condition is not x.FALSE]
+        if possible:
+            return possible
+        sources = tuple((name, x.NULL) for name in (_table_sources(query.source) if query.source is not None else ()))
+        nothing = tuple(x.NULL for _ in query.outputs)
+        return [Branch((), x.FALSE, nothing, tuple(x.NULL for _ in query.order_by), sources)]
+
     def _distinct(self, branches: list[Branch]) -> list[Branch]:
         """Keep the first of equal rows."""
         found: list[Branch] = []

@@ -97,7 +97,7 @@ def limit_of(query: tree.Query) -> int | None:
 
 def _select(ctx: Context, node: bound.Execute, query: tree.Query, state: State) -> list[Outcome]:
     """A SELECT that takes no locks: reads its snapshot."""
-    branches = ctx.relations(state).query(query, ctx.env(state)).branches
+    branches = ctx.relations(state).rows(query, ctx.env(state))
     limit = limit_of(query)
     if limit is None:
         return results.deliver(
@@ -573,10 +573,6 @@ class Locking(RowByRow):
             return self._first(state, resumed)
         return self._at_once(state)
 
-    def _branches(self, state: State) -> tuple[Branch, ...]:
-        """The result rows, before LIMIT."""
-        return self.ctx.relations(state).query(self.query, self.ctx.env(state)).branches
-
     def _row(self, branch: Branch) -> Expr:
         return dict(branch.sources)[self.source]
 
@@ -584,7 +580,7 @@ class Locking(RowByRow):
         """Without waiting: SKIP LOCKED drops busy rows, NOWAIT fails on one, and a plain lock over a join must find all rows free."""
         ctx = self.ctx
         found: list[Outcome] = []
-        branches = [b for b in self._branches(state) if b.condition is not x.FALSE]
+        branches = self.ctx.relations(state).rows(self.query, self.ctx.env(state))
         if len(branches) > 1:
             self.world.report.error("M413", self.query.span, "locking over an outer join is not modelled", "write it as a subquery")
             return []

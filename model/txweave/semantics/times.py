@@ -223,7 +223,9 @@ def _compare_all(model: bound.BoundModel, flow: Flow, whole: object, sources: di
 def _roots(
     model: bound.BoundModel, flow: Flow, node: tree.Expr, sources: dict[str, str | tree.Query], procedure: str
 ) -> list[tuple[Node | None, int]]:
-    """Where a timestamp comes from: places (None: the clock) with offsets in microseconds."""
+    """Where a timestamp comes from: places (None: the clock) with offsets in microseconds; of other values nothing."""
+    if node.type.kind != "timestamp":
+        return []
     match node:
         case tree.Clock():
             if node.kind == "now":

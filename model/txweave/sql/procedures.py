@@ -100,7 +100,7 @@ class ProcedureBinder:
     def bind(self) -> tuple[program.BoundStep, ...]:
         """All steps."""
         for name in self.procedure.inputs:
-            given = self._all.inputs.get((self.procedure.name.value, name.value))
+            given = self._all.given.get((self.procedure.name.value, name.value))
             if given is not None:
                 self._assign(name, replace(given, span=name.span()))
             elif self._final:
@@ -429,6 +429,8 @@ class ProcedureSet:
         self.base = base
         self.domains = domains
         self.inputs: dict[tuple[str, str], Found] = {}
+        self.given: Mapping[tuple[str, str], Found] = {}
+        """The inputs as the round before has them: a callee may stand before its caller."""
         self.savepoints = {
             step.body.name.value
             for procedure in procedures.values()
@@ -478,13 +480,14 @@ class ProcedureSet:
         offered = dict(self.inputs)
         for _ in range(4 * sum(len(set(assigned_names(p))) for p in self.procedures.values()) + 4):
             before = ({n: dict(k) for n, k in known.items()}, dict(self.inputs))
-            self.inputs = dict(offered)
+            self.given, self.inputs = self.inputs, dict(offered)
             for name, procedure in self.procedures.items():
                 binder = ProcedureBinder(procedure, self, known[name], Report(), final=False)
                 binder.bind()
                 known[name] = binder.found
             if (known, self.inputs) == before:
                 break
+        self.given = dict(self.inputs)
         bound: dict[str, program.BoundProcedure] = {}
         for name, procedure in self.procedures.items():
             bound[name] = self._final(name, procedure, known[name], report)

@@ -13,7 +13,7 @@ from itertools import product
 
 from txweave.system import expr as x
 from txweave.system.expr import Domain, Elem, Expr, Local, Value
-from txweave.system.sorted import Action, Property, Rows, System
+from txweave.system.sorted import Action, Property, Rows, System, Update, bound_name
 
 OUT = "out of bounds"
 """Name of the last cell: None, or the bound that was hit."""
@@ -173,7 +173,8 @@ class Grounder:
         self.cells: list[GroundCell] = []
         self.where: dict[tuple[str, tuple[Elem, ...]], int] = {}
         self.fixed: dict[tuple[str, tuple[Elem, ...]], Value] = {}
-        changed = {update.function for action in system.actions for update in action.updates}
+        initials = {f.name: None if f.overrides else x.const(f.initial) for f in system.functions}
+        changed = {u.function for a in system.actions for u in a.updates if not _idle(u.body, u, initials[u.function])}
         for function in system.functions:
             overrides = dict(function.overrides)
             domain = self.values(function.domain)
@@ -186,7 +187,9 @@ class Grounder:
                 name = f"{function.name}({', '.join(map(str, args))})" if args else function.name
                 self.where[function.name, args] = len(self.cells)
                 self.cells.append(GroundCell(name, function.name, args, domain, initial))
-        bounds = sorted({a.out for a in system.actions if a.out is not None} | {OUT})
+        named = {bound_name(f) for f in system.functions if f.name in changed}
+        self.cell_functions = changed
+        bounds = sorted({a.out for a in system.actions if a.out is not None} | named)
         self.out = len(self.cells)
         self.where[OUT, ()] = self.out
         self.cells.append(GroundCell(OUT, OUT, (), (None, *bounds), None))
@@ -332,6 +335,8 @@ class Grounder:
                 updates.append((self.out, x.const(action.out)))
             else:
                 for update in action.updates:
+                    if update.function not in self.cell_functions:
+                        continue
                     for more in self.assignments(update.formals):
                         args = tuple(_elem(more[f]) for f in update.formals)
                         target = self.where[update.function, args]
@@ -355,14 +360,19 @@ def ground(system: System) -> GroundSystem:
             actor = params[0] if action.actor is not None else None
             assert actor is None or isinstance(actor, Elem)
             name = f"{action.name}({label})" if label else action.name
-            inside = x.conj(*(_within(grounder, body, grounder.cells[target].domain) for target, body in updates))
-            for suffix, extra, changes in (
-                ("", inside, updates),
-                ("!", x.neg(inside), ((grounder.out, x.const(OUT)),)),
-            ):
-                full = x.conj(guard, extra)
-                if full is not x.FALSE:
-                    actions.append(GroundAction(name + suffix, len(actions), action, params, actor, full, changes))
+            # A new value beyond its domain: the first such cell names the bound.
+            inside: Expr = guard
+            for target, body in updates:
+                cell = grounder.cells[target]
+                fits = _within(grounder, body, cell.domain)
+                beyond = x.conj(inside, x.neg(fits))
+                if beyond is not x.FALSE and action.out is None:
+                    bound = bound_name(system.function(cell.function))
+                    changes: tuple[tuple[int, Expr], ...] = ((grounder.out, x.const(bound)),)
+                    actions.append(GroundAction(f"{name}! {bound}", len(actions), action, params, actor, beyond, changes))
+                inside = x.conj(inside, fits)
+            if inside is not x.FALSE:
+                actions.append(GroundAction(name, len(actions), action, params, actor, inside, updates))
     properties = tuple(
         GroundProperty(
             item,
@@ -383,6 +393,13 @@ def ground(system: System) -> GroundSystem:
         for env in grounder.assignments((process,))
     )
     return GroundSystem(system, tuple(grounder.cells), tuple(actions), properties, fairness, finished, grounder.fixed)
+
+
+def _idle(body: Expr, update: Update, initial: Expr | None) -> bool:
+    """Whether an update can only write the initial value, or what is there already."""
+    if isinstance(body, x.Ite):
+        return _idle(body.then, update, initial) and _idle(body.otherwise, update, initial)
+    return body is initial or body is x.apply(update.function, *update.formals)
 
 
 def _in(value: Value, domain: tuple[Value, ...]) -> bool:

@@ -20,7 +20,7 @@ from typing import Any, NamedTuple, TypeAlias
 from txweave.system import expr as x
 from txweave.system.expr import Domain, Elem, Expr, Local, Value
 from txweave.system.ground import OUT
-from txweave.system.sorted import Action, Rows, System
+from txweave.system.sorted import Action, Rows, System, bound_name
 
 Key: TypeAlias = tuple[str, tuple[Elem, ...]]
 State: TypeAlias = dict[Key, Value]
@@ -316,7 +316,7 @@ def after(system: System, state: State, action: Action, params: tuple[Value, ...
             written.add(key)
             value = _certain(system, update.body, state, inner)
             if not any(same(value, other) for other in domain):
-                return {**state, BOUND: OUT}
+                return {**state, BOUND: bound_name(system.function(update.function))}
             result[key] = value
     return result
 

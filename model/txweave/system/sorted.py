@@ -41,6 +41,15 @@ class Function:
     about: tuple[str, ...] = ()
 
 
+def bound_name(function: Function) -> str:
+    """What a value beyond the function's domain is called: ``table.column``, ``role.variable``, or the function's name."""
+    match function.about:
+        case ("committed" | "pending" | "variable", owner, name):
+            return f"{owner}.{name}"
+        case _:
+            return function.name
+
+
 @dataclass(frozen=True)
 class Update:
     """``function(formals) := body`` for every assignment of the formals."""
@@ -72,6 +81,8 @@ class StepInfo:
     """The rows that the statement returned, over the state before; None where it returns none."""
     affected: Expr | None = None
     """The number of rows that it wrote, where it writes."""
+    recorded: tuple[tuple[str, Expr], ...] = ()
+    """The values of the variables that the step's ghost statement reads, over the state before."""
 
 
 @dataclass(frozen=True)

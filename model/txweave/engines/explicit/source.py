@@ -57,16 +57,17 @@ def _tree(cases: Sequence[Case], outer: _Block | None = None) -> _Block:
     """The cases as nested tests: what most guards share is tested first, and once."""
     block = _Block(outer, outer.depth + 1 if outer else 0)
     counts = Counter(conjunct for case in cases for conjunct in case.conjuncts)
+    opposites = {conjunct: x.neg(conjunct) for conjunct in counts}
     rest = list(cases)
     while rest:
         shared, most = None, 1
         if block.depth < NESTED_BLOCKS:
             for conjunct, number in counts.items():
-                if number > most:
-                    shared, most = conjunct, number
+                if number and number + counts.get(opposites[conjunct], 0) > most:
+                    shared, most = conjunct, number + counts.get(opposites[conjunct], 0)
         if shared is None:
             break
-        opposite = x.neg(shared)
+        opposite = opposites[shared]
         yes = [case for case in rest if shared in case.conjuncts]
         no = [case for case in rest if opposite in case.conjuncts and shared not in case.conjuncts]
         taken = set(map(id, (*yes, *no)))

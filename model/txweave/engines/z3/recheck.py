@@ -40,7 +40,8 @@ def recheck(session: Session, system: GroundSystem, certificate: Certificate) ->
     unsafe = [bad(encoding, item, certificate.ticks), *(encoding.leaving.get(bound, x.FALSE) for bound in certificate.bounds)]
     facts = [*(_clause(clause) for clause in certificate.clauses), *(x.neg(formula) for formula in unsafe)]
     labels = [*(f"clause {n}" for n in range(1, len(certificate.clauses) + 1)), certificate.name, *certificate.bounds]
-    a, problems = encoding.algebra, []
+    a = encoding.algebra
+    problems: list[str] = []
 
     beginning, assuming = session.solver(), session.solver()
     beginning.add(encoding.initially())
@@ -58,10 +59,11 @@ def recheck(session: Session, system: GroundSystem, certificate: Certificate) ->
 
     refuted("it is not true initially", x.disj(*map(x.neg, facts)), start=True)
     if problems:
-        # Which part of it?
-        problems.clear()
+        # Name the parts where that can be told.
+        whole = problems.pop()
         for fact, label in zip(facts, labels, strict=True):
             refuted(f"{label} is not true initially", x.neg(fact), start=True)
+        problems = problems or [whole]
     for action in encoding.actions:
         after = list(zip(facts, _after(action, facts), strict=True))
         broken = x.disj(*(x.neg(then) for fact, then in after if then is not fact))

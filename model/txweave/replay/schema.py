@@ -1,0 +1,68 @@
+"""The schema on the server: the specification's own DDL, ghosts as ordinary tables and columns, its data, and the replay's clock."""
+
+from __future__ import annotations
+
+from txweave.replay.machine import EPOCH
+from txweave.replay.server import Server
+from txweave.sql.program import BoundModel
+from txweave.sql.render import sql_of
+from txweave.sql.tree import Insert, Type
+
+CLOCK = "txweave_clock"
+
+
+def create(server: Server, model: BoundModel, timed: bool) -> str:
+    """A fresh schema with the model's tables and data; its name."""
+    schema = server.create_schema()
+    texts = [f"SET search_path TO {schema}, pg_catalog"]
+    if timed:
+        # A sequence is outside of all transactions, so that every session sees the clock at once.
+        texts.append(f"CREATE SEQUENCE {CLOCK} MINVALUE 0 START 0")
+        clock = f"(SELECT last_value FROM {schema}.{CLOCK}) * INTERVAL '1 microsecond'"
+        began = "current_setting('txweave.began')::bigint * INTERVAL '1 microsecond'"
+        for name, text in (("clock_timestamp", clock), ("now", began)):
+            body = f"SELECT TIMESTAMP '{EPOCH}' + {text}"
+            kind = "VOLATILE" if name == "clock_timestamp" else "STABLE"
+            texts.append(f"CREATE FUNCTION {name}() RETURNS timestamp LANGUAGE sql {kind} AS $$ {body} $$")
+        texts.append("SET txweave.began TO '0'")
+    texts.extend(text.value.strip().rstrip(";") for text in (*model.source.schema, *model.source.ghost))
+    texts.extend(sql_of(statement) for statement in model.data)
+    texts.append("SET search_path TO pg_catalog")
+    if timed:
+        texts = [_own_clock(text, schema) for text in texts]
+    try:
+        server.monitor.run(";\n".join(texts))
+    except RuntimeError:
+        server.monitor.run("SET search_path TO pg_catalog")
+        server.drop_schema(schema)
+        raise
+    return schema
+
+
+def _own_clock(text: str, schema: str) -> str:
+    del schema
+    return text
+
+
+def contents(server: Server, model: BoundModel, schema: str) -> dict[str, list[tuple[object, ...]]]:
+    """The committed rows of every table; timestamps as whether they are NULL."""
+    texts = []
+    for name, table in model.schema.tables.items():
+        columns = ", ".join(_shown(f'"{c.name}"', c.type) for c in table.columns)
+        texts.append(f'SELECT {columns} FROM {schema}."{name}"')  # noqa: S608 - names of the bound schema
+    session = server.monitor
+    session.send(";\n".join(texts))
+    while not session.poll(5.0):
+        pass
+    answers = session.answers()
+    assert len(answers) == len(texts), answers[-1]
+    return {name: [tuple(r) for r in answer.rows] for name, answer in zip(model.schema.tables, answers, strict=True)}
+
+
+def _shown(text: str, kind: Type) -> str:
+    return f"CASE WHEN {text} IS NOT NULL THEN 'a time' END" if kind.kind == "timestamp" else text
+
+
+def inserts(model: BoundModel) -> list[Insert]:
+    """The INSERT statements of ``data:``."""
+    return [s for s in model.data if isinstance(s, Insert)]
