@@ -152,7 +152,7 @@ class Machine:
         self._by_place: dict[Elem | None, dict[Value, list[GroundAction]]] = {}
         self._pc: dict[Elem, int] = {}
         for actor in self.actors:
-            self._pc[actor] = system.index[f"{actor.sort}.pc", (actor,)]
+            self._pc[actor] = system.index[f"{actor.sort}.~pc", (actor,)]
         for action in system.actions:
             self._by_place.setdefault(action.actor, {}).setdefault(self._place_of(action), []).append(action)
         self._rows: dict[int, tuple[tuple[Expr, tuple[Expr, ...]], ...]] = {}
@@ -248,7 +248,7 @@ class Machine:
         for name, table in self.model.schema.tables.items():
             rows = found[name] = []
             for slot in self.grounder.elements(name):
-                live = f"{name}.live"
+                live = f"{name}.~live"
                 if live in self._names and self.system.value(belief.state, live, (slot,)) is not True:
                     continue
                 row = []
@@ -399,15 +399,15 @@ class Machine:
         """The slots that got a new row, of tables with generated ids."""
         found: dict[str, tuple[Elem, ...]] = {}
         for name, table in self.model.schema.tables.items():
-            if table.serial is None or f"{name}.writer" not in self._names:
+            if table.serial is None or f"{name}.~writer" not in self._names:
                 continue
             slots = []
             for slot in self.grounder.elements(name):
-                if self.system.value(after.state, f"{name}.writer", (slot,)) != process:
+                if self.system.value(after.state, f"{name}.~writer", (slot,)) != process:
                     continue
-                if self.system.value(belief.state, f"{name}.writer", (slot,)) == process:
+                if self.system.value(belief.state, f"{name}.~writer", (slot,)) == process:
                     continue
-                if f"{name}.live" in self._names and self.system.value(belief.state, f"{name}.live", (slot,)) is not True:
+                if f"{name}.~live" in self._names and self.system.value(belief.state, f"{name}.~live", (slot,)) is not True:
                     slots.append(slot)
             if slots:
                 found[name] = tuple(slots)

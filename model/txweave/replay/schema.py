@@ -6,7 +6,7 @@ from txweave.replay.machine import EPOCH
 from txweave.replay.server import Server
 from txweave.sql.program import BoundModel
 from txweave.sql.render import sql_of
-from txweave.sql.tree import Insert, Type
+from txweave.sql.tree import Type
 
 CLOCK = "txweave_clock"
 
@@ -28,8 +28,6 @@ def create(server: Server, model: BoundModel, timed: bool) -> str:
     texts.extend(text.value.strip().rstrip(";") for text in (*model.source.schema, *model.source.ghost))
     texts.extend(sql_of(statement) for statement in model.data)
     texts.append("SET search_path TO pg_catalog")
-    if timed:
-        texts = [_own_clock(text, schema) for text in texts]
     try:
         server.monitor.run(";\n".join(texts))
     except RuntimeError:
@@ -37,11 +35,6 @@ def create(server: Server, model: BoundModel, timed: bool) -> str:
         server.drop_schema(schema)
         raise
     return schema
-
-
-def _own_clock(text: str, schema: str) -> str:
-    del schema
-    return text
 
 
 def contents(server: Server, model: BoundModel, schema: str) -> dict[str, list[tuple[object, ...]]]:
@@ -61,8 +54,3 @@ def contents(server: Server, model: BoundModel, schema: str) -> dict[str, list[t
 
 def _shown(text: str, kind: Type) -> str:
     return f"CASE WHEN {text} IS NOT NULL THEN 'a time' END" if kind.kind == "timestamp" else text
-
-
-def inserts(model: BoundModel) -> list[Insert]:
-    """The INSERT statements of ``data:``."""
-    return [s for s in model.data if isinstance(s, Insert)]

@@ -156,6 +156,12 @@ class Server:
                 raise ServerError(f"a statement neither ends nor waits for a lock: {session.sent}")
             pause = min(pause * 2, 0.02)
 
+    @staticmethod
+    def finish(session: Session, limit: float = 20.0) -> None:
+        """Wait until the session's statement is done, which it must be."""
+        if not session.poll(limit):
+            raise ServerError(f"a statement does not end: {session.sent}")
+
     def stop(self, session: Session) -> None:
         """Let a waiting session sleep although the lock may be granted (only on a server of our own)."""
         if not self.local or session.stopped:

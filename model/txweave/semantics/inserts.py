@@ -287,10 +287,10 @@ def _insert_branch(
         term = x.pick(branch.locals, here, values[column.name], x.const(storage.default(table, column)))
         after.write_all(function, lambda r, term=term: (x.substitute(filled, {slot: r}), x.substitute(term, {slot: r})))
     if storage.uses[name].deleted:
-        after.write_all(f"{name}.staying", lambda r: (x.substitute(filled, {slot: r}), x.TRUE))
-    after.write_all(f"{name}.writer", lambda r: (x.substitute(filled, {slot: r}), ctx.process))
+        after.write_all(f"{name}.~staying", lambda r: (x.substitute(filled, {slot: r}), x.TRUE))
+    after.write_all(f"{name}.~writer", lambda r: (x.substitute(filled, {slot: r}), ctx.process))
     if name in storage.burned:
-        after.write_all(f"{name}.used", lambda r: (x.substitute(filled, {slot: r}), x.TRUE))
+        after.write_all(f"{name}.~used", lambda r: (x.substitute(filled, {slot: r}), x.TRUE))
     enough = x.neg(too_many)
     passed: list[Expr] = []
     final = after.copy()

@@ -23,7 +23,9 @@ from txweave.system import expr as x
 from txweave.system.expr import BOOL, Domain, Expr, Local
 from txweave.system.sorted import Action, Point, StepInfo
 
-IDLE, DONE, FAILED, CRASHED, HUNG = "idle", "done", "failed", "crashed", "hung"
+IDLE, DONE, FAILED, CRASHED, HUNG = "(idle)", "(done)", "(failed)", "(crashed)", "(hung)"
+"""Places that are no steps; no step can have such a name."""
+_STATUS = {DONE: "done", FAILED: "failed", CRASHED: "crashed", HUNG: "running"}
 _MOST_PATHS = 400
 _MOST_SAVEPOINTS = 4
 
@@ -74,7 +76,7 @@ class Process:
     def __post_init__(self) -> None:
         self.name = self.role.name.value
         self.process = x.local(self.name[:1], self.name)
-        self.pc = f"{self.name}.pc"
+        self.pc = f"{self.name}.~pc"
         self.ctx = Context(self.world, self.name, self.process)
 
     # ----------------------------------------------------------------------------------------------------- declaration
@@ -172,14 +174,11 @@ class Process:
             )
         return name
 
-    def end_place(self, status: str) -> str:
+    def end_place(self, place: str) -> str:
         """The program counter's value after the end."""
-        if status not in self.points:
-            self.taken.add(status)
-            self.points[status] = Point(
-                self.name, status, "running" if status == HUNG else status, transaction="open" if status == HUNG else "none"
-            )
-        return status
+        if place not in self.points:
+            self.points[place] = Point(self.name, place, _STATUS[place], transaction="open" if place == HUNG else "none")
+        return place
 
     # ------------------------------------------------------------------------------------------------- local instructions
 
@@ -299,7 +298,7 @@ class Process:
             other = tuple(x.local(sort, sort) for sort in sorts)
 
             def order(of: tuple[Local, ...]) -> tuple[Expr, ...]:
-                holders = [values.get(f"order{n}") for n in range(len(query.order_by))]
+                holders = [values.get(f"~order{n}") for n in range(len(query.order_by))]
                 return tuple(of[0] if h is None else state.read(h, self.process, *of) for h in holders)
 
             earlier = ordered_before(self.world.terms, query.order_by, order(other), order(row))

@@ -61,7 +61,7 @@ class Observer:
             return x.NULL
         if column == "id":
             return row
-        pc = x.apply(f"{name}.pc", row)
+        pc = x.apply(f"{name}.~pc", row)
         if column in ("status", "step"):
             return self._by_place(name, pc, column)
         functions = self.world.functions.functions

@@ -46,7 +46,7 @@ def value_functions(ctx: Context, name: str, branch: Branch, keys: Sequence[tree
         if isinstance(term, Local) and term in branch.locals:
             found.append(None)
             continue
-        label = str(number) if number < len(branch.columns) else f"order{number - len(branch.columns)}"
+        label = str(number) if number < len(branch.columns) else f"~order{number - len(branch.columns)}"
         found.append(
             ctx.world.functions.declare(
                 f"{ctx.role}.{ctx.scope}{name}.{label}",

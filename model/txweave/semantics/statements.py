@@ -335,7 +335,7 @@ class RowByRow:
 
     def lock_only(self, state: State, chosen: Expr, row: Local) -> None:
         """A row that was waited for and then found not to match stays locked to the end of the transaction."""
-        name = f"{self.table}.lock.{self.ctx.role}"
+        name = f"{self.table}.~lock.{self.ctx.role}"
         if name in self.world.functions.functions and self.mode in self.world.functions.functions[name].domain.values:
             self.storage.lock_all(state, self.table, chosen, row, self.mode, self.ctx.process, self.ctx.role)
         elif self.ctx.role in self.storage.uses[self.table].writers:

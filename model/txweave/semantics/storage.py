@@ -89,7 +89,7 @@ class Storage:
     def _declare(self, table: tree.Table, rows: list[dict[str, Value]]) -> None:
         use, name = self.uses[table.name], table.name
         if use.inserted or use.deleted:
-            self.functions.declare(f"{name}.live", [name], x.BOOL, False, ("live", name), [((i,), True) for i in range(len(rows))])
+            self.functions.declare(f"{name}.~live", [name], x.BOOL, False, ("live", name), [((i,), True) for i in range(len(rows))])
         for column in table.columns:
             if column.serial:
                 continue
@@ -101,19 +101,19 @@ class Storage:
                 self.functions.declare(f"{name}.{column.name}'", [name], domain, default, ("pending", name, column.name))
         if use.written:
             self.functions.declare(
-                f"{name}.writer", [name], Domain(sorts=tuple(sorted(use.writers)), nullable=True), None, ("writer", name)
+                f"{name}.~writer", [name], Domain(sorts=tuple(sorted(use.writers)), nullable=True), None, ("writer", name)
             )
             if use.deleted:
-                self.functions.declare(f"{name}.staying", [name], x.BOOL, False, ("plive", name))
+                self.functions.declare(f"{name}.~staying", [name], x.BOOL, False, ("plive", name))
         if name in self.burned:
             self.functions.declare(
-                f"{name}.used", [name], x.BOOL, False, ("hidden", "used", name), [((i,), True) for i in range(len(rows))]
+                f"{name}.~used", [name], x.BOOL, False, ("hidden", "used", name), [((i,), True) for i in range(len(rows))]
             )
         for role, modes in sorted(use.locked.items()):
             kept = tuple(m for m in MODES if m in modes and CONFLICTS[m] & use.requested)
             if kept:
                 self.functions.declare(
-                    f"{name}.lock.{role}", [role, name], Domain(values=kept, nullable=True), None, ("lock", name, role)
+                    f"{name}.~lock.{role}", [role, name], Domain(values=kept, nullable=True), None, ("lock", name, role)
                 )
 
     def domain(self, table: tree.Table, column: tree.Column) -> Domain:
@@ -142,8 +142,8 @@ class Storage:
 
     def live(self, state: State, table: str, row: Expr) -> Expr:
         """A committed row is there."""
-        if f"{table}.live" in self.functions.functions:
-            return x.truth(state.read(f"{table}.live", row))
+        if f"{table}.~live" in self.functions.functions:
+            return x.truth(state.read(f"{table}.~live", row))
         return x.TRUE
 
     def committed(self, state: State, table: str, column: str, row: Expr) -> Expr:
@@ -154,7 +154,7 @@ class Storage:
 
     def writer(self, state: State, table: str, row: Expr) -> Expr:
         """The process with an uncommitted version, or NULL."""
-        return state.read(f"{table}.writer", row) if self.uses[table].written else x.NULL
+        return state.read(f"{table}.~writer", row) if self.uses[table].written else x.NULL
 
     def owns(self, state: State, table: str, row: Expr, process: Expr, role: str) -> Expr:
         """The process has an uncommitted version of the row."""
@@ -164,7 +164,7 @@ class Storage:
 
     def staying(self, state: State, table: str, row: Expr) -> Expr:
         """The uncommitted version (there is one) is not a deletion."""
-        return x.truth(state.read(f"{table}.staying", row)) if self.uses[table].deleted else x.TRUE
+        return x.truth(state.read(f"{table}.~staying", row)) if self.uses[table].deleted else x.TRUE
 
     def pending(self, state: State, table: str, column: str, row: Expr) -> Expr:
         """The uncommitted version's value."""
@@ -191,8 +191,8 @@ class Storage:
         for column in sorted(self.uses[table].updated):
             state.write(f"{table}.{column}'", (row,), self.committed(state, table, column, row), where)
         if self.uses[table].deleted:
-            state.write(f"{table}.staying", (row,), x.TRUE, where)
-        state.write(f"{table}.writer", (row,), process, where)
+            state.write(f"{table}.~staying", (row,), x.TRUE, where)
+        state.write(f"{table}.~writer", (row,), process, where)
 
     def update(self, state: State, table: str, row: Expr, values: dict[str, Expr], process: Expr, role: str) -> None:
         """Write new values into the process's version of a row."""
@@ -217,8 +217,8 @@ class Storage:
 
             state.write_all(f"{table}.{column}'", make)
         if self.uses[table].deleted:
-            state.write_all(f"{table}.staying", lambda row: (at(chosen, row), x.TRUE))
-        state.write_all(f"{table}.writer", lambda row: (at(chosen, row), process))
+            state.write_all(f"{table}.~staying", lambda row: (at(chosen, row), x.TRUE))
+        state.write_all(f"{table}.~writer", lambda row: (at(chosen, row), process))
 
     def delete_all(self, state: State, table: str, chosen: Expr, formal: x.Local, process: Expr) -> None:
         """Mark every chosen row as deleted by the process."""
@@ -229,8 +229,8 @@ class Storage:
         for column in sorted(self.uses[table].updated):
             default = x.const(self.default(self.schema.tables[table], self.schema.tables[table].column(column)))
             state.write_all(f"{table}.{column}'", lambda row, default=default: (at(row), default))
-        state.write_all(f"{table}.staying", lambda row: (at(row), x.FALSE))
-        state.write_all(f"{table}.writer", lambda row: (at(row), process))
+        state.write_all(f"{table}.~staying", lambda row: (at(row), x.FALSE))
+        state.write_all(f"{table}.~writer", lambda row: (at(row), process))
 
     def insert(self, state: State, table: str, row: Expr, values: dict[str, Expr], process: Expr) -> None:
         """Put a new uncommitted row into a free slot."""
@@ -240,16 +240,16 @@ class Storage:
                 function = pending if pending in self.functions.functions else f"{table}.{column.name}"
                 state.write(function, (row,), values[column.name])
         if self.uses[table].deleted:
-            state.write(f"{table}.staying", (row,), x.TRUE)
-        state.write(f"{table}.writer", (row,), process)
+            state.write(f"{table}.~staying", (row,), x.TRUE)
+        state.write(f"{table}.~writer", (row,), process)
         if table in self.burned:
-            state.write(f"{table}.used", (row,), x.TRUE)
+            state.write(f"{table}.~used", (row,), x.TRUE)
 
     def free(self, state: State, table: str, row: Expr) -> Expr:
         """A slot can take a new row: no version in it, and (generated ids) nothing refers to it."""
         parts = [x.neg(self.live(state, table, row)), x.equal(self.writer(state, table, row), x.NULL)]
         if table in self.burned:
-            parts.append(x.neg(x.truth(state.read(f"{table}.used", row))))
+            parts.append(x.neg(x.truth(state.read(f"{table}.~used", row))))
         serial = self.schema.tables[table].serial is not None
         for name in sorted(self.functions.functions):
             function = self.functions.functions[name]
@@ -307,13 +307,13 @@ class Storage:
                     state.write_all(
                         name, lambda row, own=own, stays=stays, default=default: (x.conj(own(row), x.neg(stays(row))), default)
                     )
-            if commit and f"{table}.live" in self.functions.functions:
-                state.write_all(f"{table}.live", lambda row, own=own, stays=stays: (own(row), stays(row)))
+            if commit and f"{table}.~live" in self.functions.functions:
+                state.write_all(f"{table}.~live", lambda row, own=own, stays=stays: (own(row), stays(row)))
             if use.deleted:
-                state.write_all(f"{table}.staying", lambda row, own=own: (own(row), x.FALSE))
-            state.write_all(f"{table}.writer", lambda row, own=own: (own(row), x.NULL))
+                state.write_all(f"{table}.~staying", lambda row, own=own: (own(row), x.FALSE))
+            state.write_all(f"{table}.~writer", lambda row, own=own: (own(row), x.NULL))
         for table in self.schema.tables:
-            lock = f"{table}.lock.{role}"
+            lock = f"{table}.~lock.{role}"
             if lock in self.functions.functions:
                 state.write_all(lock, lambda p, _row: (x.equal(p, process), x.NULL))
 
@@ -323,23 +323,23 @@ class Storage:
         """Functions that remember, for every open savepoint of a role, its versions and locks at that moment."""
         for level in range(depth):
             for table in self.tables_of(role):
-                self.functions.declare(f"{table}.saved{level}", [table], x.BOOL, False, ("hidden", "saved", table))
+                self.functions.declare(f"{table}.~saved{level}", [table], x.BOOL, False, ("hidden", "saved", table))
                 for part in self._version(table):
                     function = self.functions.functions[part]
                     self.functions.declare(
-                        f"{part}.saved{level}", [table], function.domain, function.initial, ("hidden", "saved", table)
+                        f"{part}.~saved{level}", [table], function.domain, function.initial, ("hidden", "saved", table)
                     )
             for lock in self._locks(role):
                 function = self.functions.functions[lock]
-                self.functions.declare(f"{lock}.saved{level}", function.params, function.domain, None, ("hidden", "saved"))
+                self.functions.declare(f"{lock}.~saved{level}", function.params, function.domain, None, ("hidden", "saved"))
 
     def _version(self, table: str) -> list[str]:
         """The functions that make up an uncommitted version, its writer apart."""
         parts = [f"{table}.{c}'" for c in sorted(self.uses[table].updated)]
-        return [*parts, f"{table}.staying"] if self.uses[table].deleted else parts
+        return [*parts, f"{table}.~staying"] if self.uses[table].deleted else parts
 
     def _locks(self, role: str) -> list[str]:
-        return [n for n in (f"{t}.lock.{role}" for t in self.schema.tables) if n in self.functions.functions]
+        return [n for n in (f"{t}.~lock.{role}" for t in self.schema.tables) if n in self.functions.functions]
 
     def savepoint(self, state: State, process: Expr, role: str, level: int) -> None:
         """Remember the process's versions and locks."""
@@ -349,11 +349,11 @@ class Storage:
             def own(row: Expr, table: str = table) -> Expr:
                 return self.owns(before, table, row, process, role)
 
-            state.write_all(f"{table}.saved{level}", lambda row, own=own: (own(row), x.TRUE))
+            state.write_all(f"{table}.~saved{level}", lambda row, own=own: (own(row), x.TRUE))
             for part in self._version(table):
-                state.write_all(f"{part}.saved{level}", lambda row, own=own, part=part: (own(row), before.read(part, row)))
+                state.write_all(f"{part}.~saved{level}", lambda row, own=own, part=part: (own(row), before.read(part, row)))
         for lock in self._locks(role):
-            state.write_all(f"{lock}.saved{level}", lambda p, row, lock=lock: (x.equal(p, process), before.read(lock, p, row)))
+            state.write_all(f"{lock}.~saved{level}", lambda p, row, lock=lock: (x.equal(p, process), before.read(lock, p, row)))
 
     def forget(self, state: State, process: Expr, role: str, level: int) -> None:
         """Drop what a savepoint remembers (released, or its transaction ended)."""
@@ -363,15 +363,15 @@ class Storage:
             def mine(row: Expr, table: str = table) -> Expr:
                 # ``saved`` belongs to the row's writer; after the transaction's end the writer is read before the end
                 return x.conj(
-                    x.truth(before.read(f"{table}.saved{level}", row)), self.owns(State(self.functions), table, row, process, role)
+                    x.truth(before.read(f"{table}.~saved{level}", row)), self.owns(State(self.functions), table, row, process, role)
                 )
 
             for part in self._version(table):
                 initial = x.const(self.functions.functions[part].initial)
-                state.write_all(f"{part}.saved{level}", lambda row, mine=mine, initial=initial: (mine(row), initial))
-            state.write_all(f"{table}.saved{level}", lambda row, mine=mine: (mine(row), x.FALSE))
+                state.write_all(f"{part}.~saved{level}", lambda row, mine=mine, initial=initial: (mine(row), initial))
+            state.write_all(f"{table}.~saved{level}", lambda row, mine=mine: (mine(row), x.FALSE))
         for lock in self._locks(role):
-            state.write_all(f"{lock}.saved{level}", lambda p, _row: (x.equal(p, process), x.NULL))
+            state.write_all(f"{lock}.~saved{level}", lambda p, _row: (x.equal(p, process), x.NULL))
 
     def rollback_to(self, state: State, process: Expr, role: str, level: int) -> None:
         """Go back to what the savepoint remembers; locks taken since are released."""
@@ -383,7 +383,7 @@ class Storage:
                 return self.owns(before, table, row, process, role)
 
             def saved(row: Expr, table: str = table) -> Expr:
-                return x.truth(before.read(f"{table}.saved{level}", row))
+                return x.truth(before.read(f"{table}.~saved{level}", row))
 
             for part in self._version(table):
                 initial = x.const(self.functions.functions[part].initial)
@@ -391,7 +391,7 @@ class Storage:
                     part,
                     lambda row, part=part, own=own, saved=saved, initial=initial: (
                         own(row),
-                        x.ite(saved(row), before.read(f"{part}.saved{level}", row), initial),
+                        x.ite(saved(row), before.read(f"{part}.~saved{level}", row), initial),
                     ),
                 )
             for column in definition.columns:
@@ -405,9 +405,9 @@ class Storage:
                             default,
                         ),
                     )
-            state.write_all(f"{table}.writer", lambda row, own=own, saved=saved: (x.conj(own(row), x.neg(saved(row))), x.NULL))
+            state.write_all(f"{table}.~writer", lambda row, own=own, saved=saved: (x.conj(own(row), x.neg(saved(row))), x.NULL))
         for lock in self._locks(role):
-            state.write_all(lock, lambda p, row, lock=lock: (x.equal(p, process), before.read(f"{lock}.saved{level}", p, row)))
+            state.write_all(lock, lambda p, row, lock=lock: (x.equal(p, process), before.read(f"{lock}.~saved{level}", p, row)))
 
     # ---------------------------------------------------------------------------------------------------------- locks
 
@@ -424,7 +424,7 @@ class Storage:
                 ]
                 holds = x.conj(holds, x.disj(x.neg(self.staying(state, table, row)), *changed))
             parts.append(holds)
-        lock = f"{table}.lock.{other_role}"
+        lock = f"{table}.~lock.{other_role}"
         if lock in self.functions.functions:
             held = state.read(lock, other, row)
             parts.append(x.disj(*(x.equal(held, x.const(m)) for m in MODES if m in CONFLICTS[mode])))
@@ -432,7 +432,7 @@ class Storage:
 
     def lock(self, state: State, table: str, row: Expr, mode: str, process: Expr, role: str, where: Expr = x.TRUE) -> None:
         """Take a row lock without writing (kept only where it can matter)."""
-        name = f"{table}.lock.{role}"
+        name = f"{table}.~lock.{role}"
         if name not in self.functions.functions:
             return
         kept = self.functions.functions[name].domain.values
@@ -445,7 +445,7 @@ class Storage:
 
     def lock_all(self, state: State, table: str, chosen: Expr, formal: x.Local, mode: str, process: Expr, role: str) -> None:
         """Lock every chosen row."""
-        name = f"{table}.lock.{role}"
+        name = f"{table}.~lock.{role}"
         if name not in self.functions.functions:
             return
         kept = self.functions.functions[name].domain.values
