@@ -170,6 +170,16 @@ def test_true_is_not_one():
     assert test(program.layout.pack((False, 0, None, None))) == 0
 
 
+def test_two_values_outside_a_domain_are_not_equal_for_that():
+    left = x.ite(x.truth(x.cell(0)), x.cell(1), x.const(5))
+    right = x.ite(x.truth(x.cell(2)), x.cell(3), x.const(7))
+    program = Program(system_of([(False, True), (0, 1), (False, True), (1, 0)]))
+    test = program.conditions([x.equal(left, right)])
+    assert test(program.layout.pack((False, 0, False, 0, None))) == 0
+    assert test(program.layout.pack((True, 0, True, 0, None))) == 1
+    assert test(program.layout.pack((True, 0, False, 0, None))) == 0
+
+
 def test_less_is_about_values_not_positions():
     program = Program(system_of([("b", "a"), ("b", "a", "c"), (None, 5, 1)]))
     test = program.conditions([x.less(x.cell(0), x.cell(1)), x.less(x.cell(2), x.const(3)), x.less(x.const(3), x.cell(2))])
@@ -224,6 +234,17 @@ def test_a_shared_condition_is_tested_once():
     program = Program(system_of([tuple(range(100))] * 3, actions))
     assert len(program.successors(program.initial)) == 1
     assert sum(text.count(" + ") for text in program.sources) <= 3 * len(program.sources)
+
+
+def test_a_condition_whose_cases_are_all_done_leaves_no_empty_branch():
+    big = tuple(range(100))
+    a, c, d = (x.less(x.arith("+", x.cell(i), x.cell(i + 1)), x.cell((i + 2) % 4)) for i in range(3))
+    e = x.less(x.arith("*", x.cell(3), x.cell(0)), x.cell(1))
+    guards = [x.conj(a, c), x.conj(a, d), x.conj(a, e), x.conj(x.neg(c), d), x.conj(x.neg(c), e)]
+    program = Program(system_of([big] * 4, [(guard, ((0, x.const(0)),)) for guard in guards]))
+    for state in product((0, 1, 3), repeat=4):
+        found = [action for action, _ in program.successors(program.layout.pack((*state, None)))]
+        assert found == [i for i, guard in enumerate(guards) if value_of(guard, state)]
 
 
 def test_a_value_outside_its_domain_is_not_stored():

@@ -244,9 +244,10 @@ def test_a_row_that_has_its_goal_at_once_does_not_shorten_the_stem():
 
 
 def test_a_loop_of_equal_stem_may_be_shorter_for_another_row():
-    edges = [step(0, 1), step(1, 0), step(0, 0)]
-    found = verdict(2, edges, rows={"long": [1], "short": [0]}, goal={"long": [], "short": [1]}, fairness=["weak"])
-    assert (found.trace.length, found.trace.witness) == ((0, 1), ("short",))
+    # The row with the long loop is found first.
+    edges = [step(0, 1), step(1, 3), step(3, 1), step(0, 2), step(2, 2)]
+    found = verdict(4, edges, rows={"long": [1], "short": [2]}, goal={}, fairness=["weak"])
+    assert (found.trace.length, found.trace.witness) == ((1, 1), ("short",))
 
 
 def test_a_state_with_both_the_row_and_the_goal():

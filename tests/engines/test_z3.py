@@ -89,9 +89,7 @@ def test_a_violation_deeper_than_usual_is_found_where_the_hint_shows_it() -> Non
 def test_bounds() -> None:
     for hint in (False, True):
         assert answer(toys.counter(4, bound=True), "small", hint=hint).text == "unknown (bound n hit)"
-        assert (
-            answer(toys.counter(4, bound=True, truncated=True), "small", hint=hint).text == "holds (truncated at n)"
-        )
+        assert answer(toys.counter(4, bound=True, truncated=True), "small", hint=hint).text == "holds (truncated at n)"
     assert length(answer(replace(toys.counter(4, bound=True), properties=toys.counter(3).properties), "below")) == 3
 
 
@@ -147,11 +145,18 @@ def test_what_does_not_recur_is_not_on_a_loop() -> None:
         toys.counter(1).sorts,
         (Function("n", (), Domain((0, 1, 2)), 0),),
         (go_on, slip),
-        (Property("p", "leads_to", toys.row(x.equal(n, x.const(0)), x.const("v")), toys.row(x.equal(n, x.const(1)), x.const("v"))),),
+        (
+            Property(
+                "p", "leads_to", toys.row(x.equal(n, x.const(0)), x.const("v")), toys.row(x.equal(n, x.const(1)), x.const("v"))
+            ),
+        ),
         (Fairness("P", "weak", x.local("p", "P")),),
     )
     assert length(answer(system, "p")) == (0, 2)
     assert length(answer(replace(system, actions=(go_on, replace(slip, recurs=False))), "p")) == (1, 0)
+    clocked = toys.clocked(False)
+    once = replace(clocked, actions=tuple(replace(action, recurs=action.kind != "tick") for action in clocked.actions))
+    assert answer(once, "wakes").status is Status.UNKNOWN
 
 
 def ring(entry: int, size: int) -> System:

@@ -15,13 +15,16 @@ import re
 import shutil
 from dataclasses import dataclass
 from functools import cache
+from math import prod
 from pathlib import Path
 
 import pytest
 
-from txweave.check import Options, expectation, run_case
+from txweave.check import Options, expectation, prepare, run_case
 from txweave.collect import Choice, Selected, collect
+from txweave.engines.explicit import explore
 from txweave.results import CaseResult, Relation
+from txweave.system.expr import Elem
 from txweave.verdict import Status
 
 SPECS = Path(__file__).resolve().parents[2] / "specs"
@@ -185,3 +188,64 @@ def test_an_editor_finds_the_schema(path: str) -> None:
     match = MODELINE.match((SPECS / path).read_text())
     assert match is not None, "the first line is the modeline"
     assert ((SPECS / path).parent / match[1]).resolve() == SPECS.parent / "model" / "txweave" / "spec" / "schema.json"
+
+
+def test_two_phase_commit_at_both_grains() -> None:
+    """What the specification says of its number of states: the 288 of TLC and Stateright, and the count that follows from them."""
+    rules = TwoPhase(3)
+    coarse = rules.reachable()
+    assert len(coarse) == 288
+    fine = sum(prod(1 + rules.places(state, process) for process in (*range(3), "boss")) for state in coarse)
+
+    bound, system = prepare(cases("two-phase-commit/two-phase-commit.study.yaml")[0])
+    found = explore(system)
+    assert len(found.packed) == fine == 6844
+    counters = [system.index[f"{role}.pc", (Elem(role, 0),)] for role in ("first", "second", "third", "boss")]
+    states = [found.state(number) for number in range(len(found.packed))]
+    assert sum(all(state[cell] == "idle" for cell in counters) for state in states) == 288
+
+
+class TwoPhase:
+    """TwoPhase.tla, with nothing of this package: states are (managers, coordinator, votes received, votes sent)."""
+
+    def __init__(self, count: int) -> None:
+        self.count = count
+
+    def effects(self, state, process) -> dict:
+        """The states that a process's rules lead to, other than ``state``, each with the number of places inside the rule."""
+        managers, boss, received, sent = state
+        found = {}
+        if process == "boss":
+            if boss == "init":
+                for r in sent - received:
+                    found[managers, boss, received | {r}, sent] = 2
+                if len(received) == self.count:
+                    found[managers, "committed", received, sent] = 3
+                found[managers, "aborted", received, sent] = 3
+            return found
+        now = managers[process]
+
+        def becomes(value: str, sent: frozenset[int] = sent) -> tuple:
+            return (*managers[:process], value, *managers[process + 1 :]), boss, received, sent
+
+        if now == "working":
+            found[becomes("prepared", sent | {process})] = 3
+        if now == "working" or (boss == "aborted" and now != "aborted"):
+            found[becomes("aborted")] = 2
+        if boss == "committed" and now != "committed":
+            found[becomes("committed")] = 2
+        return found
+
+    def places(self, state, process) -> int:
+        return sum(self.effects(state, process).values())
+
+    def reachable(self) -> set:
+        start = (("working",) * self.count, "init", frozenset(), frozenset())
+        seen, todo = {start}, [start]
+        while todo:
+            state = todo.pop()
+            for process in (*range(self.count), "boss"):
+                fresh = self.effects(state, process).keys() - seen
+                seen |= fresh
+                todo += fresh
+        return seen

@@ -16,6 +16,10 @@ from txweave.sql import tree
 from txweave.system import expr as x
 from txweave.system.expr import Expr, Local
 
+VALUES, KEYS, PARENTS = "values", "keys", "parents"
+ALL = frozenset({VALUES, KEYS, PARENTS})
+"""The kinds of constraints: NOT NULL and CHECK, unique keys, foreign keys."""
+
 
 def own_values(ctx: Context, state: State, table: str, row: Expr) -> dict[str, Expr]:
     """The column values of a row as the process sees it."""
@@ -28,19 +32,22 @@ def check_row(
     after: State,
     before: State,
     table: tree.Table,
-    row: Local,
+    row: Expr,
     columns: set[str] | None,
     *,
     redo_allowed: bool,
     skip: frozenset[str] = frozenset(),
+    parts: frozenset[str] = ALL,
+    values: dict[str, Expr] | None = None,
 ) -> list[Outcome]:
     """The ways in which a row that was written (``after``) passes or fails its constraints.
 
     ``columns`` are those that were written (None: all, an insert).  A wait leaves the state as ``before`` says and tries the statement again
     (``redo``); where that would not be the same statement (``redo_allowed`` False) it leads out of the modelled ground.
-    ``skip`` names unique constraints that are dealt with elsewhere (ON CONFLICT).
+    ``skip`` names unique constraints that are dealt with elsewhere (ON CONFLICT).  ``parts`` are the kinds of constraints to look at.
+    ``values`` are the row's, when it is not in ``after``.
     """
-    storage, terms = ctx.world.storage, ctx.world.terms
+    terms = ctx.world.terms
     found: list[Outcome] = []
     passed: list[Expr] = []
 
@@ -49,16 +56,11 @@ def check_row(
             found.append(failed(x.conj(*passed, guard), before.copy(), error))
             passed.append(x.neg(guard))
 
-    values = own_values(ctx, after, table.name, row)
-    written = [c for c in table.columns if columns is None or c.name in columns]
-    nulls = x.disj(*(terms.is_null(values[c.name]) for c in written if not c.nullable and not c.serial))
-    fails(nulls, "not_null_violation")
-    for check in table.checks:
-        used = {n.column for n in walk(check.condition) if isinstance(n, tree.ColumnRef)}
-        if columns is None or used & columns:
-            env = ctx.env(after).with_columns(lambda _source, name: values[name])
-            fails(terms.false(check.condition, env), "check_violation")
-    for unique in table.uniques:
+    values = own_values(ctx, after, table.name, row) if values is None else values
+    if VALUES in parts:
+        for guard, error in _bad_values(ctx, after, table, values, columns):
+            fails(guard, error)
+    for unique in table.uniques if KEYS in parts else ():
         if unique.name in skip or not _concerns(unique, table, columns):
             continue
         duplicate, busy = unique_conflicts(ctx, after, table, unique, row, values)
@@ -69,34 +71,58 @@ def check_row(
             found.append(_wait(ctx, before, x.conj(*passed, condition), other, redo_allowed, table.name))
         passed.append(x.neg(x.disj(*blocked)))
     final = after.copy()
-    for key in table.foreign_keys:
+    for key in table.foreign_keys if PARENTS in parts else ():
         if columns is not None and not set(key.columns) & columns:
             continue
         nothing = x.disj(*(terms.is_null(values[c]) for c in key.columns))
         parent = x.local(key.parent, key.parent)
-        same = [
-            x.equal(values[c], storage.column(after, key.parent, p, parent, ctx.process, ctx.role))
-            for c, p in zip(key.columns, key.parent_columns, strict=True)
-        ]
-        there = x.conj(storage.visible(after, key.parent, parent, ctx.process, ctx.role), *same)
-        blocked = []
-        for role in ctx.world.roles:
-            other = x.local(role, role)
-            held = storage.conflict(after, key.parent, parent, "key share", ctx.process, other, role)
-            condition = x.conj(x.neg(nothing), x.exists((parent,), x.conj(there, held)))
-            if condition is not x.FALSE:
-                blocked.append(x.exists((other,), condition))
-                found.append(_wait(ctx, before, x.conj(*passed, condition), other, redo_allowed, table.name))
-        passed.append(x.neg(x.disj(*blocked)))
+        there, busy = _parent(ctx, after, key, values, parent, nothing)
+        for other, condition in busy:
+            found.append(_wait(ctx, before, x.conj(*passed, condition), other, redo_allowed, table.name))
+        passed.append(x.neg(x.disj(*(x.exists((other,), condition) for other, condition in busy))))
         fails(x.conj(x.neg(nothing), x.neg(x.exists((parent,), there))), "foreign_key_violation")
-        storage.lock_all(final, key.parent, x.conj(x.neg(nothing), there), parent, "key share", ctx.process, ctx.role)
+        ctx.world.storage.lock_all(final, key.parent, x.conj(x.neg(nothing), there), parent, "key share", ctx.process, ctx.role)
     found.append(ok(x.conj(*passed), final))
     return found
 
 
+def _bad_values(
+    ctx: Context, state: State, table: tree.Table, values: dict[str, Expr], columns: set[str] | None
+) -> Iterator[tuple[Expr, str]]:
+    """NOT NULL and CHECK, in PostgreSQL's order: that a constraint is broken, and the error."""
+    terms = ctx.world.terms
+    written = [c for c in table.columns if columns is None or c.name in columns]
+    yield x.disj(*(terms.is_null(values[c.name]) for c in written if not c.nullable and not c.serial)), "not_null_violation"
+    env = ctx.env(state).with_columns(lambda _source, name: values[name])
+    for check in table.checks:
+        used = {n.column for n in walk(check.condition) if isinstance(n, tree.ColumnRef)}
+        if columns is None or used & columns:
+            yield terms.false(check.condition, env), "check_violation"
+
+
+def _parent(
+    ctx: Context, state: State, key: tree.ForeignKey, values: dict[str, Expr], parent: Local, nothing: Expr
+) -> tuple[Expr, list[tuple[Local, Expr]]]:
+    """That ``parent`` is the row referred to, and for each role whom to wait for (local, condition)."""
+    storage = ctx.world.storage
+    same = [
+        x.equal(values[c], storage.column(state, key.parent, p, parent, ctx.process, ctx.role))
+        for c, p in zip(key.columns, key.parent_columns, strict=True)
+    ]
+    there = x.conj(storage.visible(state, key.parent, parent, ctx.process, ctx.role), *same)
+    busy: list[tuple[Local, Expr]] = []
+    for role in ctx.world.roles:
+        other = x.local(role, role)
+        held = storage.conflict(state, key.parent, parent, "key share", ctx.process, other, role)
+        condition = x.conj(x.neg(nothing), x.exists((parent,), x.conj(there, held)))
+        if condition is not x.FALSE:
+            busy.append((other, condition))
+    return there, busy
+
+
 def _concerns(unique: tree.Unique, table: tree.Table, columns: set[str] | None) -> bool:
-    if table.serial is not None and unique.columns == (table.serial.name,):
-        return False  # generated ids are fresh
+    if table.serial is not None and table.serial.name in unique.columns:
+        return False  # generated ids are fresh, and never change
     if columns is None:
         return True
     inside = {n.column for n in walk(unique.where) if isinstance(n, tree.ColumnRef)}

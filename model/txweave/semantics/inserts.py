@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from txweave.semantics import results, waiting
-from txweave.semantics.constraints import check_row, own_values, unique_conflicts
+from txweave.semantics.constraints import ALL, KEYS, PARENTS, VALUES, check_row, own_values, unique_conflicts
 from txweave.semantics.context import Context, walk
 from txweave.semantics.outcome import Outcome, failed, ok, out
 from txweave.semantics.relations import before as row_before
@@ -42,16 +42,32 @@ def insert(ctx: Context, node: bound.Execute, statement: tree.Insert, state: Sta
     going: list[tuple[Expr, tuple[Local, ...], State, tuple[Expr, ...]]] = [(x.TRUE, (), state.copy(), ())]
     ended: list[Outcome] = []
     snapshot = ctx.env(state)
+    inserted: set[Expr] = set()
     for number, row in enumerate(statement.rows):
         following = []
         for guard, params, current, slots in going:
             values = row_values(ctx, statement, row, snapshot)
-            for outcome, slot in _one(ctx, statement, table, current, state, values, redo_allowed=simple and number == 0):
+            redo_allowed = simple and number == 0
+            for outcome, slot in _one(ctx, statement, table, current, state, values, inserted, redo_allowed=redo_allowed):
                 whole = outcome.given(guard, params)
                 if outcome.exit == "ok":
                     following.append((whole.guard, whole.params, outcome.state, (*slots, slot)))
-                elif outcome.exit == "error":
-                    ended.append(replace(whole, state=state.copy()))
+                else:
+                    ended.append(whole)
+        going = following
+    # Foreign keys are looked at when all rows are there.
+    for number in range(len(statement.rows) if table.foreign_keys else 0):
+        following = []
+        for guard, params, current, slots in going:
+            if slots[number] not in inserted:
+                following.append((guard, params, current, slots))
+                continue
+            for outcome in check_row(
+                ctx, current, state, table, slots[number], None, redo_allowed=simple, parts=frozenset({PARENTS})
+            ):
+                whole = outcome.given(guard, params)
+                if outcome.exit == "ok":
+                    following.append((whole.guard, whole.params, outcome.state, slots))
                 else:
                     ended.append(whole)
         going = following
@@ -93,17 +109,31 @@ def _one(
     state: State,
     origin: State,
     values: dict[str, Expr],
+    inserted: set[Expr],
     *,
     redo_allowed: bool,
 ) -> list[tuple[Outcome, Expr]]:
-    """One row: inserted (with its slot), refused, waiting, or left to ON CONFLICT."""
+    """One row: inserted (with its slot, which is added to ``inserted``), refused, waiting, or left to ON CONFLICT.
+
+    Foreign keys are looked at later.
+    """
     storage, name = ctx.world.storage, table.name
     slot = x.local(name, name)
     found: list[tuple[Outcome, Expr]] = []
     free = storage.free(state, name, slot)
     conflict = statement.on_conflict
     proceed: Expr = x.TRUE
+    parts = ALL - {PARENTS}
     if conflict is not None:
+        # PostgreSQL looks at NOT NULL and CHECK before it looks for a conflict.
+        parts = frozenset({KEYS})
+        for outcome in check_row(
+            ctx, state, origin, table, _NOWHERE, None, redo_allowed=False, parts=frozenset({VALUES}), values=values
+        ):
+            if outcome.exit == "ok":
+                proceed = outcome.guard
+            else:
+                found.append((outcome, x.NULL))
         arbiters = [u for u in table.uniques if conflict.unique in (None, u.name)]
         taken: list[Expr] = []
         for unique in arbiters:
@@ -131,13 +161,18 @@ def _one(
             )
         proceed = x.conj(proceed, x.neg(hit))
     # Constraints are looked at before the bound on rows: a row that is refused needs no slot.
-    after = state.copy()
-    storage.insert(after, name, slot, values, ctx.process)
-    fits = x.least(slot, slot, free)
-    full = x.neg(x.exists((slot,), free))
-    found.append((out(x.conj(proceed, full), origin, name), x.NULL))
-    for outcome in check_row(ctx, after, origin, table, slot, None, redo_allowed=redo_allowed):
-        found.append((outcome.given(x.conj(proceed, fits), (slot,)), slot))
+    inserted.add(slot)
+    for outcome in check_row(
+        ctx, state, origin, table, _NOWHERE, None, redo_allowed=redo_allowed, parts=parts, values=values
+    ):
+        if outcome.exit != "ok":
+            found.append((outcome.given(proceed), x.NULL))
+            continue
+        after = state.copy()
+        storage.insert(after, name, slot, values, ctx.process)
+        full = x.neg(x.exists((slot,), free))
+        found.append((out(x.conj(proceed, outcome.guard, full), origin, name), x.NULL))
+        found.append((ok(x.conj(proceed, outcome.guard, x.least(slot, slot, free)), after, params=(slot,)), slot))
     return found
 
 

@@ -201,7 +201,7 @@ class RowByRow:
             waiting.begin_wait(ctx, again, other)
             guard = x.conj(place, there, condition)
             found.append(Outcome("wait", guard, again, "waits again", (here, other), note="the row is locked again: waits on"))
-        kept, choices = self._kept(state, here)
+        kept, choices, _ = self._kept(state, here)
         env = self.env(state, here, kept)
         where = self.where()
         matches = x.TRUE if where is None else self.world.terms.true(where, env)
@@ -223,7 +223,7 @@ class RowByRow:
             note = "after waiting the row no longer matches: left alone, but locked"
             for outcome in self._go_on(skipped, rest, row, done, x.TRUE, fresh=False, label="no longer matches", note=note):
                 found.append(outcome.given(x.conj(free, x.neg(matches)), (here, *choices)))
-        for first in self.apply(cleared.copy(), x.equal(row, here), row, self._kept_at(state, row, kept, here)):
+        for first in self.apply(cleared.copy(), x.equal(row, here), row, kept):
             if first.exit != "ok":
                 found.append(first.given(x.conj(free, matches), (here, *choices)))
                 continue
@@ -245,8 +245,10 @@ class RowByRow:
         act: Expr = rest
         locked_only: Expr = x.FALSE
         kept: dict[int, Expr] = {}
+        choices: tuple[Local, ...] = ()
         if not fresh:
-            kept = self._kept(state, row)[0]
+            kept, choices, canonical = self._kept(state, row, x.conj(rest, there))
+            guard = x.conj(guard, canonical)
             where = self.where()
             matches = x.TRUE if where is None else self.world.terms.true(where, self.env(state, row, kept))
             act, locked_only = x.conj(rest, there, matches), x.conj(rest, there, x.neg(matches))
@@ -256,16 +258,16 @@ class RowByRow:
             self.lock_only(whole, locked_only, row)
         for outcome in self.apply(whole, act, row, kept):
             if outcome.exit != "ok":
-                found.append(outcome.given(x.conj(guard, x.neg(blocked))))
+                found.append(outcome.given(x.conj(guard, x.neg(blocked)), choices))
                 continue
             for last in self.finish(outcome.state, x.disj(done, act), row, x.conj(guard, outcome.guard), label, note):
-                found.append(last.given(x.neg(blocked), outcome.params))
+                found.append(last.given(x.neg(blocked), (*choices, *outcome.params)))
         if blocked is x.FALSE:
             return found
         if self.joined:
-            found.append(out(x.conj(guard, blocked), state, f"waiting in a join ({table})"))
+            found.append(out(x.conj(guard, blocked), state, f"waiting in a join ({table})", choices))
             return found
-        found.extend(o.given(guard) for o in self._wait(state, rest, act, locked_only, busy, row, done, fresh=fresh, kept=kept))
+        found.extend(o.given(guard, choices) for o in self._wait(state, rest, act, locked_only, busy, row, done, fresh=fresh, kept=kept))
         return found
 
     def _wait(
@@ -362,16 +364,28 @@ class RowByRow:
         updated = self.storage.uses[self.table].updated
         return any(isinstance(n, tree.ColumnRef) and n.source == self.source and n.column in updated for n in walk(node))
 
-    def _kept(self, state: State, row: Expr) -> tuple[dict[int, Expr], tuple[Local, ...]]:
-        """The values of the subqueries for a row after waiting, and parameters where either value is possible."""
+    def _kept(self, state: State, row: Expr, among: Expr | None = None) -> tuple[dict[int, Expr], tuple[Local, ...], Expr]:
+        """The values of the subqueries for a row after waiting, parameters where either value is possible, and their condition.
+
+        With ``among`` (over the local ``row``) every row that satisfies it has parameters of its own.
+        """
         found: dict[int, Expr] = {}
         choices: list[Local] = []
+        canonical: list[Expr] = []
         pure = self._pure()
         for number, node in enumerate(self.subqueries):
             if self._moving(node) and isinstance(node, tree.Exists | tree.InQuery):
-                choice = x.local("plan", x.BOOL)
-                choices.append(choice)
-                found[id(node)] = choice
+                if among is None:
+                    choices.append(x.local("plan", x.BOOL))
+                    found[id(node)] = x.truth(choices[-1])
+                else:
+                    elements = [x.const(x.Elem(self.table, i)) for i in range(self.storage.sizes[self.table])]
+                    plans = [x.local("plan", x.BOOL) for _ in elements]
+                    choices.extend(plans)
+                    chosen = x.disj(*(x.conj(x.equal(row, e), x.truth(p)) for e, p in zip(elements, plans, strict=True)))
+                    found[id(node)] = chosen
+                    assert isinstance(row, Local)
+                    canonical.append(x.forall((row,), x.implies(chosen, among)))
                 self.world.notes.add(
                     "after waiting, a subquery that depends on an updated column of the row waited for may be evaluated either way "
                     "(it depends on the plan): both are explored"
@@ -380,11 +394,7 @@ class RowByRow:
                 found[id(node)] = pure[id(node)]
             else:
                 found[id(node)] = state.read(self._holder(number), self.ctx.process, row)
-        return found, tuple(choices)
-
-    def _kept_at(self, state: State, row: Local, kept: dict[int, Expr], here: Expr) -> dict[int, Expr]:
-        del state, row, here
-        return kept
+        return found, tuple(choices), x.conj(*canonical)
 
     def _keep(self, before: State, after: State, row: Local, rest: Expr) -> None:
         """Remember the subqueries' values for the rows that are left."""
@@ -658,7 +668,8 @@ class Locking(RowByRow):
         choices: tuple[Local, ...] = ()
         matches: Expr = x.TRUE
         if resumed:
-            kept, choices = self._kept(state, row)
+            kept, choices, canonical = self._kept(state, row, x.conj(rest, there))
+            place = x.conj(place, canonical)
             where = self.where()
             matches = x.TRUE if where is None else terms.true(where, self.env(state, row, kept))
         eligible = x.conj(rest, there, x.disj(busy, matches))
