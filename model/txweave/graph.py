@@ -34,7 +34,7 @@ def render_graph(system: GroundSystem, keys: Mapping[str, Keys], form: str, limi
         )
     viewer = Viewer(system, keys)
     found = exploration.networkx(limit)
-    clean = nx.MultiDiGraph(name=system.system.name)
+    clean: nx.MultiDiGraph[int] = nx.MultiDiGraph(name=system.system.name)
     views: dict[int, StateView] = {}
     for node, data in found.nodes(data=True):
         views[node] = viewer.view(data["state"])

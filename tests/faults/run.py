@@ -43,7 +43,18 @@ PATIENCE = 90.0
 BROKEN = ("SyntaxError", "IndentationError", "NameError", "UnboundLocalError", "ImportError", "ModuleNotFoundError")
 """A test that fails in one of these ways was stopped by a careless patch and noticed nothing."""
 
-SHARED = ("numpy", "yaml", "networkx", "jsonschema", "z3", "sqlglot", "sqlglot.dialects.postgres", "rich.console", "click", "pytest")
+SHARED = (
+    "numpy",
+    "yaml",
+    "networkx",
+    "jsonschema",
+    "z3",
+    "sqlglot",
+    "sqlglot.dialects.postgres",
+    "rich.console",
+    "click",
+    "pytest",
+)
 """Imported once, in the process from which the others fork; the package itself never is."""
 
 
@@ -145,7 +156,17 @@ def child(job: Job, base: Path) -> None:
         assert Path(txweave.__file__).is_relative_to(where), f"the tests would run on {txweave.__file__}"
         pytest = importlib.import_module("pytest")
         recorder = Recorder()
-        arguments = ["-q", "-p", "no:cacheprovider", "-p", "no:randomly", "--rootdir", str(ROOT), "-c", str(ROOT / "pyproject.toml")]
+        arguments = [
+            "-q",
+            "-p",
+            "no:cacheprovider",
+            "-p",
+            "no:randomly",
+            "--rootdir",
+            str(ROOT),
+            "-c",
+            str(ROOT / "pyproject.toml"),
+        ]
         if job.fault is not None:
             arguments.append("-x")
         code = int(pytest.main([*arguments, *(str(TESTS / t) for t in job.tests)], plugins=[recorder]))
@@ -248,7 +269,9 @@ def baseline(faults: Sequence[Fault], base: Path, work: Path, processes: int) ->
             if failed:
                 bad[selection] = failed[0]
             elif not any(belongs(n, selection) for n in outcome.get("passed", [])):
-                why = "; ".join(why for _, why in outcome.get("missing", [])) or ("it does not end" if outcome.get("late") else tail(job))
+                why = "; ".join(why for _, why in outcome.get("missing", [])) or (
+                    "it does not end" if outcome.get("late") else tail(job)
+                )
                 bad[selection] = f"no such test has passed ({why})"
     return bad
 
@@ -256,7 +279,9 @@ def baseline(faults: Sequence[Fault], base: Path, work: Path, processes: int) ->
 def tail(job: Job) -> str:
     """The last line that a job has written."""
     try:
-        lines = [line for line in (job.place / "log").read_text(encoding="utf-8", errors="replace").splitlines() if line.strip()]
+        lines = [
+            line for line in (job.place / "log").read_text(encoding="utf-8", errors="replace").splitlines() if line.strip()
+        ]
     except OSError:
         return ""
     return lines[-1][:160] if lines else ""

@@ -7,6 +7,7 @@ through the real loader, binder and lowering, and is explored completely.
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import dataclass
 from typing import Any
 
@@ -135,7 +136,7 @@ def explore(content: str, query: str | None) -> Found:
         if not moves and query is not None:
             finals.add(rows(made, "result", state))
     taken = search.coverage().taken
-    labels = frozenset(a.name for a, n in zip(made.system.actions, taken, strict=True) if n)
+    labels = frozenset(re.sub(r" /\d+$", "", a.name) for a, n in zip(made.system.actions, taken, strict=True) if n)
     return Found(frozenset(finals), len(search.packed), search.bounds_hit, labels, made)
 
 

@@ -201,7 +201,7 @@ class RowByRow:
             waiting.begin_wait(ctx, again, other)
             guard = x.conj(place, there, condition)
             found.append(Outcome("wait", guard, again, "waits again", (here, other), note="the row is locked again: waits on"))
-        kept, choices, _ = self._kept(state, here)
+        kept, choices = self._kept(state, here)
         env = self.env(state, here, kept)
         where = self.where()
         matches = x.TRUE if where is None else self.world.terms.true(where, env)
@@ -245,10 +245,11 @@ class RowByRow:
         act: Expr = rest
         locked_only: Expr = x.FALSE
         kept: dict[int, Expr] = {}
-        choices: tuple[Local, ...] = ()
         if not fresh:
-            kept, choices, canonical = self._kept(state, row, x.conj(rest, there))
-            guard = x.conj(guard, canonical)
+            kept, unknown = self._kept_others(state, row, x.conj(rest, there))
+            if unknown is not x.FALSE:
+                found.append(out(x.conj(guard, unknown), state, self._unknown()))
+                guard = x.conj(guard, x.neg(unknown))
             where = self.where()
             matches = x.TRUE if where is None else self.world.terms.true(where, self.env(state, row, kept))
             act, locked_only = x.conj(rest, there, matches), x.conj(rest, there, x.neg(matches))
@@ -258,16 +259,16 @@ class RowByRow:
             self.lock_only(whole, locked_only, row)
         for outcome in self.apply(whole, act, row, kept):
             if outcome.exit != "ok":
-                found.append(outcome.given(x.conj(guard, x.neg(blocked)), choices))
+                found.append(outcome.given(x.conj(guard, x.neg(blocked))))
                 continue
             for last in self.finish(outcome.state, x.disj(done, act), row, x.conj(guard, outcome.guard), label, note):
-                found.append(last.given(x.neg(blocked), (*choices, *outcome.params)))
+                found.append(last.given(x.neg(blocked), outcome.params))
         if blocked is x.FALSE:
             return found
         if self.joined:
-            found.append(out(x.conj(guard, blocked), state, f"waiting in a join ({table})", choices))
+            found.append(out(x.conj(guard, blocked), state, f"waiting in a join ({table})"))
             return found
-        found.extend(o.given(guard, choices) for o in self._wait(state, rest, act, locked_only, busy, row, done, fresh=fresh, kept=kept))
+        found.extend(o.given(guard) for o in self._wait(state, rest, act, locked_only, busy, row, done, fresh=fresh, kept=kept))
         return found
 
     def _wait(
@@ -364,28 +365,15 @@ class RowByRow:
         updated = self.storage.uses[self.table].updated
         return any(isinstance(n, tree.ColumnRef) and n.source == self.source and n.column in updated for n in walk(node))
 
-    def _kept(self, state: State, row: Expr, among: Expr | None = None) -> tuple[dict[int, Expr], tuple[Local, ...], Expr]:
-        """The values of the subqueries for a row after waiting, parameters where either value is possible, and their condition.
-
-        With ``among`` (over the local ``row``) every row that satisfies it has parameters of its own.
-        """
+    def _kept(self, state: State, row: Expr) -> tuple[dict[int, Expr], tuple[Local, ...]]:
+        """The values of the subqueries for a row after waiting, and parameters where either value is possible."""
         found: dict[int, Expr] = {}
         choices: list[Local] = []
-        canonical: list[Expr] = []
         pure = self._pure()
         for number, node in enumerate(self.subqueries):
-            if self._moving(node) and isinstance(node, tree.Exists | tree.InQuery):
-                if among is None:
-                    choices.append(x.local("plan", x.BOOL))
-                    found[id(node)] = x.truth(choices[-1])
-                else:
-                    elements = [x.const(x.Elem(self.table, i)) for i in range(self.storage.sizes[self.table])]
-                    plans = [x.local("plan", x.BOOL) for _ in elements]
-                    choices.extend(plans)
-                    chosen = x.disj(*(x.conj(x.equal(row, e), x.truth(p)) for e, p in zip(elements, plans, strict=True)))
-                    found[id(node)] = chosen
-                    assert isinstance(row, Local)
-                    canonical.append(x.forall((row,), x.implies(chosen, among)))
+            if self._open(node):
+                choices.append(x.local("plan", x.BOOL))
+                found[id(node)] = x.truth(choices[-1])
                 self.world.notes.add(
                     "after waiting, a subquery that depends on an updated column of the row waited for may be evaluated either way "
                     "(it depends on the plan): both are explored"
@@ -394,14 +382,32 @@ class RowByRow:
                 found[id(node)] = pure[id(node)]
             else:
                 found[id(node)] = state.read(self._holder(number), self.ctx.process, row)
-        return found, tuple(choices), x.conj(*canonical)
+        return found, tuple(choices)
+
+    def _kept_others(self, state: State, row: Local, left: Expr) -> tuple[dict[int, Expr], Expr]:
+        """The same for the other rows that are left after waiting, and the condition that they are not known."""
+        moving = {id(node): x.FALSE for node in self.subqueries if self._open(node)}
+        known = {number: node for number, node in enumerate(self.subqueries) if id(node) not in moving}
+        pure = self._pure()
+        found: dict[int, Expr] = dict(moving)
+        for number, node in known.items():
+            held = state.read(self._holder(number), self.ctx.process, row) if id(node) not in pure else pure[id(node)]
+            found[id(node)] = held
+        return found, x.exists((row,), left) if moving else x.FALSE
+
+    def _open(self, node: tree.Expr) -> bool:
+        """Whether either value of the subquery is possible after waiting."""
+        return self._moving(node) and isinstance(node, tree.Exists | tree.InQuery)
+
+    def _unknown(self) -> str:
+        return f"waiting with several rows and a subquery over an updated column ({self.table})"
 
     def _keep(self, before: State, after: State, row: Local, rest: Expr) -> None:
         """Remember the subqueries' values for the rows that are left."""
         pure = self._pure()
         env = self.env(before, row, {})
         for number, node in enumerate(self.subqueries):
-            if id(node) in pure or (self._moving(node) and isinstance(node, tree.Exists | tree.InQuery)):
+            if id(node) in pure or self._open(node):
                 continue
             value = x.ite(rest, self.world.terms.value(node, env), x.NULL)
             after.write_all(
@@ -668,8 +674,11 @@ class Locking(RowByRow):
         choices: tuple[Local, ...] = ()
         matches: Expr = x.TRUE
         if resumed:
-            kept, choices, canonical = self._kept(state, row, x.conj(rest, there))
-            place = x.conj(place, canonical)
+            kept, choices = self._kept(state, row)
+            if choices:
+                several = x.exists((row,), x.conj(rest, there, x.neg(x.equal(row, here))))
+                found.append(out(x.conj(place, several), state, self._unknown(), (here,)))
+                place = x.conj(place, x.neg(several))
             where = self.where()
             matches = x.TRUE if where is None else terms.true(where, self.env(state, row, kept))
         eligible = x.conj(rest, there, x.disj(busy, matches))

@@ -34,7 +34,6 @@ class GroundCell:
 class GroundAction:
     """A ground action.  ``updates`` map cell numbers to the next value; other cells keep theirs.
 
-    ``checks`` are the cells among them whose new value may leave the cell's domain: a state in which one does is out of bounds.
     ``actor`` is the element of the process that moves (or suffers the fault), None for a tick.
     """
 

@@ -140,7 +140,7 @@ class Exploration:
             raise ValueError("the edges were not recorded: explore with graph=True")
         import networkx as nx
 
-        result = nx.MultiDiGraph(name=self.ground.system.name)
+        result: nx.MultiDiGraph[int] = nx.MultiDiGraph(name=self.ground.system.name)
         for number in range(len(self.packed)):
             result.add_node(number, state=self.state(number), expanded=number < self.expanded)
         for number in range(self.expanded):
