@@ -82,11 +82,14 @@ def _settings(context: click.Context, parameter: click.Parameter, values: tuple[
     return tuple(found.items())
 
 
+_setting = click.option(
+    "--set", "settings", multiple=True, metavar="NAME=VALUE", callback=_settings, help="Another value of a parameter."
+)
+
+
 def _changing(command: Callable[..., Any]) -> Callable[..., Any]:
     """The options that change a model."""
-    command = click.option(
-        "--set", "settings", multiple=True, metavar="NAME=VALUE", callback=_settings, help="Another value of a parameter."
-    )(command)
+    command = _setting(command)
     return click.option("--fix", "fixes", multiple=True, metavar="FILE", help="Apply a fix (repeatable).")(command)
 
 
@@ -303,6 +306,235 @@ def _progress(total: int, quiet: bool) -> Iterator[Any]:
 
     with Ticker(_console(stderr=True), total) as ticker:
         yield Listener(ticker.begins, ticker.progress, ticker.done)
+
+
+# ----------------------------------------------------------------------------------------------------- repair, compare
+
+
+def _limited(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Options of the commands that explore several compositions of one model: limits, and the form of the report."""
+    for option in (
+        click.option("--no-timing", is_flag=True, help="Leave out versions and seconds, so that output can be compared."),
+        click.option("--no-story", is_flag=True, help="Tell no stories."),
+        click.option("-o", "--output", metavar="FILE", help="Write the report here instead."),
+        click.option("--format", "form", type=click.Choice(["text", "json"]), default="text", help="Default: text."),
+        click.option("--timeout", type=click.FloatRange(min=0, min_open=True), metavar="SECONDS", help="For each exploration."),
+        click.option("--max-memory", type=click.IntRange(min=1), metavar="MIB", help="Use at most so much memory."),
+        click.option("--max-states", type=click.IntRange(min=1), metavar="N", help="Explore at most N states at a time."),
+        _setting,
+        click.option("--scenario", "scenarios", multiple=True, metavar="NAME", help="Where (repeatable), if there are several."),
+    ):
+        command = option(command)
+    return command
+
+
+def _scenarios(model: syntax.Model, names: Sequence[str]) -> tuple[str, ...]:
+    """The chosen scenarios, or the only one."""
+    from txweave.collect import suggestion
+
+    if not names and len(model.scenarios) != 1:
+        raise click.UsageError(f"say which scenario with --scenario: {', '.join(model.scenarios)}")
+    for name in names:
+        if name not in model.scenarios:
+            raise click.UsageError(f"there is no scenario {name!r}{suggestion(name, model.scenarios)}")
+    return tuple(dict.fromkeys(names or model.scenarios))
+
+
+def _named(values: Sequence[str]) -> tuple[str, ...]:
+    """Names that were given one by one or with commas between them."""
+    return tuple(dict.fromkeys(name.strip() for value in values for name in value.split(",") if name.strip()))
+
+
+def _loaded(paths: Sequence[str]) -> dict[str, syntax.Fix]:
+    """Fixes by path; what is wrong with one is shown, and ends the command."""
+    from txweave.compose import load_fixes
+    from txweave.spec.diagnostics import SpecError
+
+    try:
+        with _usage():
+            return load_fixes(paths)
+    except SpecError as error:
+        _show_errors([("", error.diagnostics)])
+        sys.exit(2)
+
+
+def _report(output: str | None, document: str | None, write: Callable[[Console], None]) -> None:
+    """The report, as text or as the JSON document that is given, on standard output or in a file."""
+    try:
+        if output is not None:
+            with Path(output).open("w", encoding="utf-8") as file:
+                if document is not None:
+                    file.write(document)
+                else:
+                    write(_console(file))
+            return
+    except OSError as error:
+        raise _Failure(f"cannot write {output}: {error.strerror}") from error
+    with _patient():
+        if document is not None:
+            click.echo(document, nl=False)
+        else:
+            write(_console())
+        sys.stdout.flush()
+
+
+@cli.command(
+    epilog="Exit status: 0 a set was found and every set is decided; 1 no set is good; 2 the command or a specification is wrong; "
+    "3 something is undecided (a limit, a bound, not modelled, Ctrl-C); 4 a self-check failed."
+)
+@click.argument("model")
+@click.option(
+    "--fixes", "folders", multiple=True, required=True, metavar="DIR", help="Where the fixes are, or one fix file (repeatable)."
+)
+@click.option("--require", "required", multiple=True, required=True, metavar="P,…", help="Properties that must hold (repeatable).")
+@click.option(
+    "--assume",
+    "assumed",
+    multiple=True,
+    metavar="WHAT,…",
+    help="no-crash, no-hang or no-errors: such faults do not happen. A fix file: every set has it (repeatable).",
+)
+@click.option("--at-most", type=click.IntRange(min=0), metavar="N", help="Only sets of at most N fixes.")
+@_limited
+def repair(
+    model: str,
+    folders: tuple[str, ...],
+    required: tuple[str, ...],
+    assumed: tuple[str, ...],
+    at_most: int | None,
+    scenarios: tuple[str, ...],
+    settings: tuple[tuple[str, str], ...],
+    max_states: int | None,
+    max_memory: int | None,
+    timeout: float | None,
+    form: str,
+    output: str | None,
+    no_story: bool,
+    no_timing: bool,
+) -> None:
+    r"""Find every minimal set of fixes under which the required properties hold.
+
+    Minimal means that no subset will do; larger sets are no safer for being larger, and are not recommended. A set whose
+    fixes do not fit together is ill-formed, neither good nor bad. One exploration decides many sets: its counterexample is replayed
+    on the others. With several scenarios a set must be good in all of them.
+
+    \b
+    txweave repair specs/airflow/backfill-3.1.6.model.yaml --fixes specs/airflow \
+        --require P1_no_premature_completion,P2_never_blocked --scenario orphan --at-most 2
+    """
+    from txweave.check import Options
+    from txweave.collect import FIX, Choice, suggestion
+    from txweave.compose import ASSUMPTIONS, Composer
+    from txweave.repair import Listener
+    from txweave.repair import repair as search
+
+    words = _named(assumed)
+    for word in words:
+        if word not in ASSUMPTIONS and not word.endswith(FIX):
+            raise click.BadParameter(f"{word!r} is no assumption and no fix file{suggestion(word, ASSUMPTIONS)}")
+    found = _model(model, Choice())
+    where = _scenarios(found, scenarios)
+    always = _loaded([word for word in words if word not in ASSUMPTIONS])
+    fixes = _loaded(folders)
+    composer = Composer(model, found, settings, tuple(w for w in words if w in ASSUMPTIONS), tuple(always.values()))
+    options = Options(max_states=max_states, max_memory=max_memory, timeout=timeout)
+    with _usage(), _wrong(model), _interruptible() as stop, _progress(1, quiet=False) as listener:
+        told = Listener(listener.begins, listener.progress)
+        result = search(
+            composer, list(fixes.values()), where, _named(required), at_most=at_most, options=options, listener=told, stop=stop
+        )
+    document = None
+    if form == "json":
+        from txweave.report.json import dumps
+        from txweave.report.repair import document as as_json
+
+        document = dumps(as_json(result, timing=not no_timing))
+
+    def write(console: Console) -> None:
+        from txweave.report.repair import RepairWriter
+        from txweave.report.text import Writer
+
+        RepairWriter(Writer(console), stories=not no_story).result(result)
+
+    _report(output, document, write)
+    sys.exit(int(result.exit))
+
+
+@cli.command(
+    epilog="Exit status: 0 every verdict is decided; 2 the command or a specification is wrong; 3 a verdict is unknown; "
+    "4 a self-check failed."
+)
+@click.argument("model")
+@click.option(
+    "--with", "sets", multiple=True, required=True, metavar="FILE,…", help="Fixes that are applied together (repeatable)."
+)
+@click.option("--property", "properties", multiple=True, metavar="NAME", help="Only this property (repeatable).")
+@_limited
+def compare(
+    model: str,
+    sets: tuple[str, ...],
+    properties: tuple[str, ...],
+    scenarios: tuple[str, ...],
+    settings: tuple[tuple[str, str], ...],
+    max_states: int | None,
+    max_memory: int | None,
+    timeout: float | None,
+    form: str,
+    output: str | None,
+    no_story: bool,
+    no_timing: bool,
+) -> None:
+    r"""Put a model beside itself with fixes.
+
+    The bare model comes first, then one composition for each --with. Where the verdicts on a property differ, the counterexample of
+    one is followed on the others: where they part, and why.
+
+    \b
+    txweave compare specs/backfill.model.yaml --with specs/exists-guard.fix.yaml
+    """
+    from txweave.check import Options
+    from txweave.collect import Choice
+    from txweave.compare import Listener
+    from txweave.compare import compare as side_by_side
+    from txweave.compose import Composer
+
+    found = _model(model, Choice())
+    where = _scenarios(found, scenarios)
+    chosen = [list(_loaded(_named([value])).values()) for value in sets]
+    options = Options(properties=_named(properties), max_states=max_states, max_memory=max_memory, timeout=timeout)
+    composer = Composer(model, found, settings)
+    total = len(where) * (len(chosen) + 1)
+    with _usage(), _wrong(model), _interruptible() as stop, _progress(total, quiet=False) as listener:
+        told = Listener(listener.begins, listener.progress, listener.done)
+        result = side_by_side(composer, chosen, where, options, told, stop)
+    _show_errors([(case.path, case.errors) for row in result.cases for case in row])
+    document = None
+    if form == "json":
+        from txweave.report.compare import document as as_json
+        from txweave.report.json import dumps
+
+        document = dumps(as_json(result, timing=not no_timing))
+
+    def write(console: Console) -> None:
+        from txweave.report.compare import ComparisonWriter
+        from txweave.report.text import Writer
+
+        ComparisonWriter(Writer(console), stories=not no_story).result(result)
+
+    _report(output, document, write)
+    sys.exit(int(result.exit))
+
+
+@contextmanager
+def _wrong(path: str) -> Iterator[None]:
+    """Shows what is wrong with a specification, and ends the command."""
+    from txweave.spec.diagnostics import SpecError
+
+    try:
+        yield
+    except SpecError as error:
+        _show_errors([(path, error.diagnostics)])
+        sys.exit(2)
 
 
 # ----------------------------------------------------------------------------------------------- show, simulate, graph

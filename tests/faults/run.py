@@ -65,32 +65,43 @@ class UnusableError(Exception):
 # -------------------------------------------------------------------------------------------------------------- copies
 
 
-def patched(source: str, fault: Fault) -> str:
-    """The text of a file with the fault in it.
+def place(base: Path, fault: Fault) -> Path:
+    """The file that a fault patches: the one, in the folder that it names, in which the old text stands.
+
+    Raises:
+        UnusableError: the text is not there, or not once only.
+    """
+    where = base / fault.file
+    paths = sorted(where.glob("*.py")) if where.is_dir() else [where]
+    counts = {path: path.read_text(encoding="utf-8").count(fault.old) for path in paths}
+    if sum(counts.values()) != 1:
+        raise UnusableError(f"{fault.name}: the old text stands {sum(counts.values())} times in {fault.file}, not once")
+    return next(path for path, count in counts.items() if count)
+
+
+def patched(base: Path, fault: Fault) -> tuple[Path, str]:
+    """The file that a fault patches and its text with the fault in it.
 
     Raises:
         UnusableError: the place is not there, or not the only one, or the result is no Python.
     """
-    count = source.count(fault.old)
-    if count != 1:
-        raise UnusableError(f"{fault.name}: the old text stands {count} times in {fault.file}, not once")
+    path = place(base, fault)
+    result = path.read_text(encoding="utf-8").replace(fault.old, fault.new)
     if fault.old == fault.new:
         raise UnusableError(f"{fault.name}: the new text is the old one")
-    result = source.replace(fault.old, fault.new)
-    if fault.file.endswith(".py"):
-        try:
-            compile(result, fault.file, "exec")
-        except SyntaxError as error:
-            raise UnusableError(f"{fault.name}: {fault.file} can no longer be read: {error}") from error
-    return result
+    try:
+        compile(result, path.name, "exec")
+    except SyntaxError as error:
+        raise UnusableError(f"{fault.name}: {path.name} can no longer be read: {error}") from error
+    return path, result
 
 
 def copy(base: Path, where: Path, fault: Fault | None) -> Path:
     """A copy of the package below ``where``, with a fault or as it is; the directory to put on the path."""
     shutil.copytree(base, where / "txweave")
     if fault is not None:
-        path = where / "txweave" / fault.file
-        path.write_text(patched(path.read_text(encoding="utf-8"), fault), encoding="utf-8")
+        path, result = patched(where / "txweave", fault)
+        path.write_text(result, encoding="utf-8")
         for stale in (path.parent / "__pycache__").glob(f"{path.stem}.*.pyc"):
             stale.unlink()
     return where
@@ -162,6 +173,8 @@ def child(job: Job, base: Path) -> None:
             "no:cacheprovider",
             "-p",
             "no:randomly",
+            "-p",
+            "no:hypothesispytest",  # it imports all of hypothesis, which few tests need
             "--rootdir",
             str(ROOT),
             "-c",
@@ -321,7 +334,7 @@ def check(faults: Sequence[Fault], processes: int, minutes: float | None) -> int
         problems = []
         for fault in faults:
             try:
-                patched((base / fault.file).read_text(encoding="utf-8"), fault)
+                patched(base, fault)
             except (UnusableError, OSError) as error:
                 problems.append(str(error))
         if problems:

@@ -1,7 +1,7 @@
 """Smallest specifications as YAML text, and what can come of them.
 
-A procedure is written as a list of steps: SQL text, transaction control, ``dict`` for the rest; ``steps`` gives them names.  The text goes
-through the real loader, binder and lowering, and is explored completely.
+A procedure is written as a list of steps: SQL text, transaction control, ``dict`` for the rest; ``steps`` gives them names.
+The text goes through the real loader, binder and lowering, and is explored completely.
 """
 
 from __future__ import annotations
@@ -156,7 +156,7 @@ def rows(made: GroundSystem, name: str, state: tuple[Any, ...]) -> tuple[tuple[A
 
 
 def outcomes(content: str, query: str) -> set[Any]:
-    """Results over all final states: the row when there is exactly one (its value when it has one column), else the tuple of rows."""
+    """Results over all final states: the row when there is exactly one (its value if it has one column), else all rows."""
     return {_short(final) for final in explore(content, query).finals}
 
 

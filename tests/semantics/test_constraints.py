@@ -51,7 +51,7 @@ def test_an_insert_waits_for_an_uncommitted_one_of_the_same_key():
         (1, "done", "failed"),
         (2, "failed", "done"),
     }
-    # insert i, commit c, done d, failed f, waiting w, released r: ii, ci wi' ... ci cw dr di df and their mirror images, less ii: 11.
+    # insert i, commit c, done d, failed f, waiting w, released r: ii; ci cw dr di df and their mirror images.
     assert count(content) == 1 + 2 * 5
 
 
@@ -71,7 +71,9 @@ def test_an_insert_waits_for_an_uncommitted_delete():
 
 
 def test_an_update_to_a_key_that_another_is_taking_waits():
-    content = text([put(1, 1), "commit"], [put(1, 2), "commit"], schema=UNIQUE, data="INSERT INTO t (k, v) VALUES (1, 0), (2, 2);")
+    content = text(
+        [put(1, 1), "commit"], [put(1, 2), "commit"], schema=UNIQUE, data="INSERT INTO t (k, v) VALUES (1, 0), (2, 2);"
+    )
     assert outcomes(content, "SELECT t.k, t.v, a.status, b.status FROM t, a, b") == {
         ((1, 0, "failed", "done"), (2, 1, "failed", "done")),
         ((1, 1, "done", "failed"), (2, 2, "done", "failed")),
@@ -80,13 +82,17 @@ def test_an_update_to_a_key_that_another_is_taking_waits():
 
 
 def test_a_key_that_an_uncommitted_update_gives_up_is_waited_for():
-    content = text([put(1, 1), "commit"], [put(0, 2), "commit"], schema=UNIQUE, data="INSERT INTO t (k, v) VALUES (1, 0), (2, 2);")
+    content = text(
+        [put(1, 1), "commit"], [put(0, 2), "commit"], schema=UNIQUE, data="INSERT INTO t (k, v) VALUES (1, 0), (2, 2);"
+    )
     # b needs 0, which row 1 still has if a rolls back; after a's commit it is free.
     assert outcomes(content, STATUS) == {("done", "done"), ("done", "failed")}
 
 
 def test_two_updates_that_exchange_keys_deadlock_or_fail():
-    content = text([put(2, 1), "commit"], [put(0, 2), "commit"], schema=UNIQUE, data="INSERT INTO t (k, v) VALUES (1, 0), (2, 2);")
+    content = text(
+        [put(2, 1), "commit"], [put(0, 2), "commit"], schema=UNIQUE, data="INSERT INTO t (k, v) VALUES (1, 0), (2, 2);"
+    )
     # Each needs what the other has. Alone: unique_violation. Both can never succeed.
     found = explore(content, STATUS)
     assert found.finals == {(("failed", "failed"),)}
@@ -165,7 +171,8 @@ def test_do_update_with_a_condition_that_fails_affects_nothing():
 
 def test_checks_come_before_the_conflict():
     content = text(
-        [{"sql": "SELECT max(v) FROM t WHERE k = 2", "into": "x"}, insert(1, ":x", " ON CONFLICT DO NOTHING"), "commit"], bounds=B
+        [{"sql": "SELECT max(v) FROM t WHERE k = 2", "into": "x"}, insert(1, ":x", " ON CONFLICT DO NOTHING"), "commit"],
+        bounds=B,
     )
     # NOT NULL is looked at before the index is.
     assert outcomes(content, "SELECT status FROM a") == {"failed"}
@@ -195,7 +202,12 @@ def test_an_uncommitted_parent_of_another_is_missing():
 
 @pytest.mark.parametrize("action", ["", "ON DELETE RESTRICT", "ON DELETE CASCADE", "ON DELETE SET NULL"])
 def test_a_child_races_the_deletion_of_its_parent(action):
-    content = text(["DELETE FROM t WHERE k = 1", "commit"], ["INSERT INTO c (k) VALUES (1)", "commit"], schema=child(action), bounds={"c": 1})
+    content = text(
+        ["DELETE FROM t WHERE k = 1", "commit"],
+        ["INSERT INTO c (k) VALUES (1)", "commit"],
+        schema=child(action),
+        bounds={"c": 1},
+    )
     found = outcomes(content, "SELECT a.status, b.status, c.k FROM a CROSS JOIN b LEFT JOIN c ON TRUE")
     if "CASCADE" in action or "NULL" in action:
         # The child's KEY SHARE lock holds the deletion up, which then takes the child with it (or makes it an orphan: NULL).
@@ -216,7 +228,10 @@ def test_cascade_and_set_null():
 
 
 def test_cascade_goes_on_to_grandchildren():
-    schema = child("ON DELETE CASCADE") + "CREATE TABLE g (id SERIAL PRIMARY KEY, c_id INTEGER NOT NULL REFERENCES c (id) ON DELETE CASCADE);"
+    schema = (
+        child("ON DELETE CASCADE")
+        + "CREATE TABLE g (id SERIAL PRIMARY KEY, c_id INTEGER NOT NULL REFERENCES c (id) ON DELETE CASCADE);"
+    )
     content = text(
         [
             {"sql": "INSERT INTO c (k) VALUES (1) RETURNING id", "into": "i"},
@@ -275,7 +290,9 @@ def test_insert_select_of_a_duplicate_inserts_nothing():
 
 def test_insert_select_on_conflict_do_nothing_skips_the_duplicates():
     content = text(
-        [{"sql": "INSERT INTO t (k, v) SELECT k + 1, v FROM t ON CONFLICT DO NOTHING", "affected": "n"}, "commit"], data=TWO, bounds={"t": 4}
+        [{"sql": "INSERT INTO t (k, v) SELECT k + 1, v FROM t ON CONFLICT DO NOTHING", "affected": "n"}, "commit"],
+        data=TWO,
+        bounds={"t": 4},
     )
     assert outcomes(content, "SELECT n, count(t.k) FROM a, t GROUP BY n") == {(1, 3)}
 
@@ -286,7 +303,9 @@ LOG = "CREATE TABLE log (id SERIAL PRIMARY KEY, n INTEGER CHECK (n BETWEEN 0 AND
 
 
 def test_an_insert_beyond_the_bound_is_told():
-    content = text(["INSERT INTO log (n) VALUES (0)", "INSERT INTO log (n) VALUES (1)", "commit"], schema=LOG, data="", bounds={"log": 1})
+    content = text(
+        ["INSERT INTO log (n) VALUES (0)", "INSERT INTO log (n) VALUES (1)", "commit"], schema=LOG, data="", bounds={"log": 1}
+    )
     found = explore(content, "SELECT status FROM a")
     assert found.hit == ("log",)
     assert found.finals == set()  # the second insert is enabled, and leads to no state
@@ -333,7 +352,10 @@ def test_truncated_bounds_are_accepted():
         schema=LOG,
         data="",
         bounds={"log": 1},
-        properties={"p": {"never": "SELECT id FROM log WHERE n = 1"}, "q": {"always_possible": "SELECT id FROM log WHERE n = 1"}},
+        properties={
+            "p": {"never": "SELECT id FROM log WHERE n = 1"},
+            "q": {"always_possible": "SELECT id FROM log WHERE n = 1"},
+        },
     )
     assert verdicts(content) == {"p": ("unknown (bound log hit)", None), "q": ("unknown (bound log hit)", None)}
     accepted = content.replace('"bounds": {"log": 1}', '"bounds": {"log": 1}, "truncate": ["log"]')

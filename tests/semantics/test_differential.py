@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections import defaultdict
 
 import pytest
-from generate import generate
 from small import system
+
+from generate import generate
 from txweave.engines import explicit, z3
 from txweave.judge import judge
 from txweave.system import reference

@@ -53,6 +53,63 @@ def test_locks_taken_before_a_savepoint_stay_and_those_after_it_go():
     assert outcomes(kept, "SELECT x, z FROM a") == {(4, 4)}
 
 
+def test_who_waits_goes_on_after_rollback_to():
+    forever = {"choose": "j", "from": "SELECT k FROM t WHERE v = 9"}
+    content = text([{"savepoint": "s"}, put(5), {"rollback_to": "s"}, forever, "commit"], [put(1), "commit"])
+    # a never ends its transaction, but has given the row back.
+    assert outcomes(content, "SELECT a.status, b.status, v FROM a, b, t") == {("running", "done", 1)}
+
+
+# ----------------------------------------------------------------------------------------------- locks and what is seen
+
+
+def test_uncommitted_writes_of_others_are_not_seen():
+    gone = text(
+        [put(1), "INSERT INTO t (k, v) VALUES (2, 5)", "rollback"], [sel("SELECT sum(v) FROM t", "x"), "commit"], bounds=B
+    )
+    assert outcomes(gone, "SELECT x FROM b") == {0}
+    deleted = text(["DELETE FROM t WHERE k = 1", "rollback"], [sel("SELECT count(*) FROM t", "x"), "commit"])
+    assert outcomes(deleted, "SELECT x FROM b") == {1}
+
+
+def test_properties_see_the_committed_state():
+    never = {"p": {"never": "SELECT k FROM t WHERE v = 1"}, "q": {"never": "SELECT k FROM t WHERE v = 2"}}
+    assert verdicts(text([put(1), put(2), "commit"], properties=never)) == {"p": ("holds", None), "q": ("violated", 3)}
+
+
+def test_a_weaker_lock_does_not_weaken_a_stronger_one():
+    content = text(
+        [f"{V} FOR UPDATE", f"{V} FOR SHARE", "rollback"],
+        [sel(f"{V} FOR SHARE SKIP LOCKED", "y"), {"savepoint": "s"}, "commit"],
+    )
+    passed = '"p": {"never": "SELECT b.id FROM a JOIN b ON a.step = \'p3\' AND b.y = 0 AND b.step = \'q2\'"}'
+    # a has both locks: b has got the row only if it was first, and then a cannot have FOR UPDATE.
+    assert verdicts(content.replace('"none": {"deadlock": "never"}', passed))["p"] == ("holds", None)
+
+
+def test_an_update_of_a_key_waits_for_key_share():
+    content = text(
+        [f"{V} FOR KEY SHARE", sel("SELECT count(*) FROM t WHERE k = 1", "n"), "commit"],
+        ["UPDATE t SET k = 3 WHERE k = 1", "commit"],
+    )
+    assert outcomes(content, "SELECT n FROM a") == {0, 1}
+    held = text(
+        [sel(f"{V} FOR KEY SHARE", "x"), sel("SELECT count(*) FROM t WHERE k = 1", "n"), "commit"],
+        ["UPDATE t SET k = 3 WHERE k = 1", "commit"],
+    )
+    assert outcomes(held, "SELECT x, n FROM a") == {(0, 1), (None, 0)}
+
+
+def test_a_row_that_enters_a_partial_index_by_its_predicate_is_looked_at():
+    schema = (
+        "CREATE TABLE t (k INTEGER PRIMARY KEY CHECK (k IN (1, 2)), v INTEGER CHECK (v = 1), w BOOLEAN NOT NULL);"
+        "CREATE UNIQUE INDEX one ON t (v) WHERE w;"
+    )
+    data = "INSERT INTO t (k, v, w) VALUES (1, 1, TRUE), (2, 1, FALSE);"
+    content = text(["UPDATE t SET w = TRUE WHERE k = 2", "commit"], schema=schema, data=data)
+    assert outcomes(content, "SELECT status, count(*) FROM a JOIN t ON w GROUP BY status") == {("failed", 1)}
+
+
 # ---------------------------------------------------------------------------------------------------- errors and failure
 
 
@@ -132,6 +189,11 @@ def test_a_crash_gives_up_locks_and_versions():
         ("done", "done", 2),
         ("crashed", "done", 3),
     }
+
+
+def test_a_crash_comes_between_two_writes():
+    content = text([put(1), put(2), "commit"], processes={"a": {"crash": "anywhere"}})
+    assert outcomes(content, "SELECT status, v FROM a, t") == {("done", 2), ("crashed", 0)}
 
 
 def test_a_crash_comes_where_it_may():
@@ -389,6 +451,13 @@ def test_two_timestamps_keep_their_distance_however_old():
     found = verdicts(text(steps, schema=schema, data=data, properties=properties))
     # A tick between the two stamps is 20 s; n and m, with any time between them, always agree.
     assert found == {"differs": ("holds", None), "far": ("violated", 5), "near": ("violated", 4)}
+
+
+def test_an_age_is_known_beyond_the_constant():
+    # Strictly older than the constant: equal to it is not enough, and one tick more is.
+    steps = [sel("SELECT count(*) FROM c WHERE at < clock_timestamp() - INTERVAL '20 s'", "n"), "commit"]
+    found = timed(steps, properties={"p": {"never": "SELECT id FROM a WHERE n = 1"}})
+    assert found["p"] == ("violated", 3)
 
 
 def test_time_goes_on_for_ever():

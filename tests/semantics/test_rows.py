@@ -1,6 +1,7 @@
 """Statements on rows: snapshots, row locks, waiting and what is looked at afterwards.
 
-Every set of outcomes was worked out from PostgreSQL's rules, and then seen on PostgreSQL 15 by running every schedule of the statements.
+Every set of outcomes was worked out from PostgreSQL's rules, and then seen on PostgreSQL 15 by running every
+schedule of the statements.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ import re
 
 import pytest
 from small import ONE, TWO, T, count, explore, outcomes, text
+
 from txweave.system import expr as x
 
 MODES = ("KEY SHARE", "SHARE", "NO KEY UPDATE", "UPDATE")
@@ -195,7 +197,10 @@ def test_a_row_that_did_not_match_in_the_snapshot_is_not_found_later():
 def test_subqueries_keep_the_value_of_the_old_snapshot():
     content = text(
         [put(1), "INSERT INTO c (k) VALUES (1)", "commit"],
-        [{"sql": "UPDATE t SET v = v + 2 WHERE k = 1 AND NOT EXISTS (SELECT 1 FROM c WHERE c.k = t.k)", "affected": "n"}, "commit"],
+        [
+            {"sql": "UPDATE t SET v = v + 2 WHERE k = 1 AND NOT EXISTS (SELECT 1 FROM c WHERE c.k = t.k)", "affected": "n"},
+            "commit",
+        ],
         schema=C,
         bounds={"c": 1},
     )
@@ -319,7 +324,9 @@ def follow(made, state, name):
 
 
 def test_a_newcomer_may_take_the_row_before_the_first_in_the_queue_has_woken_up():
-    content = text([put(1), "commit"], ["UPDATE t SET v = v * 2 WHERE k = 1", "commit"], ["UPDATE t SET v = v + 3 WHERE k = 1", "commit"])
+    content = text(
+        [put(1), "commit"], ["UPDATE t SET v = v * 2 WHERE k = 1", "commit"], ["UPDATE t SET v = v + 3 WHERE k = 1", "commit"]
+    )
     made = explore(content, None).ground
     state = made.initial
     for name in ("a.p1", "b.q1: waits", "a.p2"):
@@ -364,7 +371,11 @@ def test_limit_without_order_takes_any_row():
 
 def test_limit_2_takes_any_two():
     content = text(
-        [{"sql": "SELECT k FROM t LIMIT 2", "rows": "r"}, {"for": "i", "in": "r", "steps": ["UPDATE t SET v = 1 WHERE k = :i"]}, "commit"],
+        [
+            {"sql": "SELECT k FROM t LIMIT 2", "rows": "r"},
+            {"for": "i", "in": "r", "steps": ["UPDATE t SET v = 1 WHERE k = :i"]},
+            "commit",
+        ],
         data="INSERT INTO t (k, v) VALUES (1, 0), (2, 0), (3, 0);",
     )
     assert outcomes(content, "SELECT k FROM t WHERE v = 1") == {(1, 2), (1, 3), (2, 3)}
@@ -432,7 +443,11 @@ def test_delete_using():
 
 def test_returning_gives_new_values_of_an_update_and_old_ones_of_a_delete():
     content = text(
-        [sel("UPDATE t SET v = v + 1 WHERE k = 1 RETURNING v, k", "x", "y"), sel("DELETE FROM t WHERE k = 1 RETURNING v", "z"), "commit"]
+        [
+            sel("UPDATE t SET v = v + 1 WHERE k = 1 RETURNING v, k", "x", "y"),
+            sel("DELETE FROM t WHERE k = 1 RETURNING v", "z"),
+            "commit",
+        ]
     )
     assert outcomes(content, "SELECT x, y, z FROM a") == {(1, 1, 1)}
 

@@ -21,12 +21,10 @@ from txweave.spec.diagnostics import SpecError
 from txweave.spec.load import parse_model
 from txweave.spec.text import Text
 from txweave.sql.bind import bind_model
-from txweave.system.ground import ground
 
 WALKS_PER_SPEC = 8
 LENGTH = 40
 _FAULTS = 0.05
-_MOST_ACTIONS = 30_000
 
 
 @dataclass
@@ -78,7 +76,7 @@ def machine_of(document: Document) -> Machine:
     model = parse_model(Text.of(render(document), "walk.model.yaml").file)
     bound = bind_model(model)
     scenario = next(iter(model.scenarios))
-    return Machine(bound, scenario, ground(lower(bound, scenario)))
+    return Machine(bound, scenario, lower(bound, scenario))
 
 
 def walk(server: Server, machine: Machine, seed: str, found: Walked, length: int = LENGTH) -> tuple[Divergence | None, Replay, list[Op]]:
@@ -155,9 +153,6 @@ def conform(
             machine = machine_of(document)
         except SpecError as error:
             found.refused.update(d.code for d in error.diagnostics)
-            continue
-        if len(machine.system.actions) > _MOST_ACTIONS:
-            found.refused["too large"] += 1
             continue
         found.specs += 1
         for round_ in range(min(WALKS_PER_SPEC, walks - found.walks)):

@@ -13,8 +13,9 @@ from txweave.sql import tree
 from txweave.sql.render import literal, name_of, sql_of
 from txweave.system import expr as x
 from txweave.system.expr import Elem, Expr, Local, Value
-from txweave.system.ground import GroundAction, Grounder, GroundSystem
-from txweave.system.sorted import Point
+from txweave.replay.values import Env, Values, solutions
+from txweave.system.ground import Grounder, bound_name
+from txweave.system.sorted import Action, Point, System
 from txweave.trace import State
 
 Ids = Mapping[Elem, int]
@@ -24,44 +25,31 @@ EPOCH = "2000-01-01 00:00:00"
 """The program's clock begins here."""
 
 
-class Values:
-    """The values of ground terms in one state."""
+@dataclass(frozen=True)
+class Move:
+    """An action with its parameters."""
 
-    def __init__(self, state: State) -> None:
-        self.state = state
-        self._memo: dict[Expr, Value] = {}
+    action: Action
+    params: tuple[Value, ...]
 
-    def of(self, node: Expr) -> Value:
-        """The value of a term."""
-        memo = self._memo
-        if node in memo:
-            return memo[node]
-        value: Value
-        match node:
-            case x.Const():
-                return node.value
-            case x.Cell():
-                return self.state[node.index]
-            case x.Not():
-                value = not self.of(node.operand)
-            case x.And():
-                value = all(self.of(part) for part in node.operands)
-            case x.Or():
-                value = any(self.of(part) for part in node.operands)
-            case x.Equal():
-                left, right = self.of(node.left), self.of(node.right)
-                value = type(left) is type(right) and left == right
-            case x.Ite():
-                value = self.of(node.then) if self.of(node.condition) else self.of(node.otherwise)
-            case x.Less() | x.Arith():
-                a, b = x.const(self.of(node.left)), x.const(self.of(node.right))
-                folded = x.less(a, b) if isinstance(node, x.Less) else x.arith(node.operator, a, b)
-                assert isinstance(folded, x.Const)
-                value = folded.value
-            case _:
-                raise AssertionError(f"not a ground term: {node!r}")
-        memo[node] = value
-        return value
+    @property
+    def kind(self) -> str:
+        """The action's kind."""
+        return self.action.kind
+
+    @property
+    def actor(self) -> Elem | None:
+        """The process that moves."""
+        if self.action.actor is None:
+            return None
+        first = self.params[0]
+        assert isinstance(first, Elem)
+        return first
+
+    @property
+    def env(self) -> dict[Local, Value]:
+        """The parameters' values."""
+        return dict(zip(self.action.params, self.params, strict=True))
 
 
 @dataclass(frozen=True)
@@ -132,42 +120,45 @@ SQLSTATES = {
 class Machine:
     """A lowered model as a machine that is driven step by step."""
 
-    def __init__(self, model: bound.BoundModel, scenario: str, system: GroundSystem) -> None:
+    def __init__(self, model: bound.BoundModel, scenario: str, system: System) -> None:
         self.model = model
         self.system = system
         self.scenario = scenario
-        self.grounder = Grounder(system.system)
+        self.grounder = Grounder(system)
+        self.cells = self.grounder.cells
         self.tick = analyse(model, model.source.scenarios[scenario]).tick
-        self.points: dict[tuple[str, Value], Point] = {(p.role, p.name): p for p in system.system.points}
-        self.actors = [
-            Elem(sort.name, number) for sort in system.system.sorts if sort.kind == "processes" for number in range(sort.size)
-        ]
+        self.points: dict[tuple[str, Value], Point] = {(p.role, p.name): p for p in system.points}
+        self.actors = [Elem(sort.name, number) for sort in system.sorts if sort.kind == "processes" for number in range(sort.size)]
         self.steps = {
             (name, step.name): step.node for name, procedure in model.procedures.items() for step in nodes(procedure.steps)
         }
-        ages = {f.name for f in system.system.functions if f.domain.ages is not None}
-        self.age_cells = [n for n, cell in enumerate(system.cells) if cell.function in ages]
+        ages = {f.name for f in system.functions if f.domain.ages is not None}
+        self.age_cells = [n for n, cell in enumerate(self.cells) if cell.function in ages]
         self._age_place = {cell: place for place, cell in enumerate(self.age_cells)}
-        self._names = {f.name for f in system.system.functions}
-        self._by_place: dict[Elem | None, dict[Value, list[GroundAction]]] = {}
-        self._pc: dict[Elem, int] = {}
-        for actor in self.actors:
-            self._pc[actor] = system.index[f"{actor.sort}.~pc", (actor,)]
+        self.functions = {f.name: f for f in system.functions}
+        self._names = {f.about: f.name for f in system.functions}
+        self._domains = [{(type(v), v) for v in cell.domain} for cell in self.cells]
+        self._by_place: dict[tuple[str, Value], list[Action]] = {}
         for action in system.actions:
-            self._by_place.setdefault(action.actor, {}).setdefault(self._place_of(action), []).append(action)
-        self._rows: dict[int, tuple[tuple[Expr, tuple[Expr, ...]], ...]] = {}
+            place = "" if action.actor is None else action.role
+            self._by_place.setdefault((place, self._place_of(action)), []).append(action)
         self._values: dict[State, Values] = {}
 
     # -------------------------------------------------------------------------------------------------------- states
 
-    def _place_of(self, action: GroundAction) -> Value:
+    def _place_of(self, action: Action) -> Value:
         if action.actor is None:
             return None
-        pc = x.cell(self._pc[action.actor])
+        pc = x.apply(self._names["pc", action.role], action.actor)
         for part in action.guard.operands if isinstance(action.guard, x.And) else (action.guard,):
             if isinstance(part, x.Equal) and part.left is pc and isinstance(part.right, x.Const):
                 return part.right.value
         raise AssertionError(f"{action.name} is at no place")
+
+    def value(self, state: State, function: str, args: tuple[Elem, ...]) -> Value:
+        """The value of a function at elements."""
+        cell = self.grounder.where.get((function, args))
+        return self.grounder.fixed[function, args] if cell is None else state[cell]
 
     def initial(self) -> Belief:
         """The belief at the start; the rows of ``data:`` have their numbers as ids."""
@@ -176,7 +167,7 @@ class Machine:
             if table.serial is not None:
                 count = sum(len(s.rows) for s in self.model.data if isinstance(s, tree.Insert) and s.table == name)
                 ids.extend((Elem(name, number), number + 1) for number in range(count))
-        state = self.system.initial
+        state = tuple(cell.initial for cell in self.cells)
         moments = tuple(None if state[c] is None else -int(str(state[c])) * self.tick for c in self.age_cells)
         return Belief(state, tuple(ids), moments)
 
@@ -186,60 +177,93 @@ class Machine:
         if found is None:
             if len(self._values) > 64:
                 self._values.clear()
-            found = self._values[state] = Values(state)
+            found = self._values[state] = Values(self.grounder, state)
         return found
 
-    def enabled(self, state: State, actor: Elem | None) -> Iterator[GroundAction]:
+    def enabled(self, state: State, actor: Elem | None) -> Iterator[Move]:
         """The enabled actions of a process (or of nobody: ticks)."""
         if state[-1] is not None:
             return
-        place = None if actor is None else state[self._pc[actor]]
         values = self.values(state)
-        for action in self._by_place.get(actor, {}).get(place, ()):
-            if values.of(action.guard):
-                yield action
+        place = (("", None)) if actor is None else (actor.sort, self._at(state, actor))
+        for action in self._by_place.get(place, ()):
+            env: dict[Local, Value] = {} if action.actor is None else {action.actor: actor}
+            rest = tuple(p for p in action.params if p is not action.actor)
+            for found in solutions(values, rest, action.guard, env):
+                yield Move(action, tuple(found[p] for p in action.params))
 
-    def successor(self, belief: Belief, action: GroundAction, clock: int) -> Belief:
-        """The belief after an action, its new rows apart."""
+    def _at(self, state: State, actor: Elem) -> Value:
+        return self.value(state, self._names["pc", actor.sort], (actor,))
+
+    def successor(self, belief: Belief, move: Move, clock: int) -> Belief:
+        """The belief after a move, its new rows apart."""
         values = self.values(belief.state)
         state = list(belief.state)
         moments = list(belief.moments)
-        for cell, term in action.updates:
-            state[cell] = values.of(term)
-            if cell in self._age_place and action.kind != "tick":
-                moments[self._age_place[cell]] = self.moment(belief, term, clock)
+        if move.action.out is not None:
+            state[-1] = move.action.out
+            return Belief(tuple(state), belief.ids, belief.moments)
+        env = move.env
+        for update in move.action.updates:
+            if update.function not in self.grounder.cell_functions:
+                continue  # nothing changes it
+            for inner in values.assignments(update.formals, env):
+                cell = self.grounder.where[update.function, tuple(inner[f] for f in update.formals)]  # type: ignore[index]
+                value = values.of(update.body, inner)
+                if (type(value), value) not in self._domains[cell]:
+                    bound_ = bound_name(self.functions[update.function])
+                    return Belief((*belief.state[:-1], bound_), belief.ids, belief.moments)
+                state[cell] = value
+                if cell in self._age_place and move.kind != "tick":
+                    moments[self._age_place[cell]] = self.moment(belief, update.body, inner, clock)
         return Belief(tuple(state), belief.ids, tuple(moments))
 
-    def moment(self, belief: Belief, term: Expr, clock: int) -> int | None:
+    def moment(self, belief: Belief, term: Expr, env: Env, clock: int) -> int | None:
         """The time on the replay's clock that a term of ages stands for."""
         values = self.values(belief.state)
         match term:
             case x.Ite(condition, then, otherwise):
-                return self.moment(belief, then if values.of(condition) else otherwise, clock)
-            case x.Cell(index):
-                if belief.state[index] is None:
+                return self.moment(belief, then if values.of(condition, env) else otherwise, env, clock)
+            case x.Pick(bound_locals, body, chosen, default):
+                for inner in values.assignments(bound_locals, env):
+                    if values.of(body, inner):
+                        return self.moment(belief, chosen, inner, clock)
+                return self.moment(belief, default, env, clock)
+            case x.Apply(function, args):
+                if values.of(term, env) is None:
                     return None
-                return belief.moments[self._age_place[index]] if index in self._age_place else clock
+                cell = self.grounder.where.get((function, tuple(values.of(a, env) for a in args)))  # type: ignore[arg-type]
+                return belief.moments[self._age_place[cell]] if cell in self._age_place else clock
             case x.Arith(operator, left, right):
-                base, shift = self.moment(belief, left, clock), values.of(right)
+                base, shift = self.moment(belief, left, env, clock), values.of(right, env)
                 if base is None or not isinstance(shift, int):
                     return None
                 return base - shift * self.tick if operator == "+" else base + shift * self.tick
             case _:
-                value = values.of(term)
+                value = values.of(term, env)
                 return None if not isinstance(value, int) else clock - value * self.tick
 
     def point(self, state: State, process: Elem) -> Point:
         """Where a process is."""
-        return self.points[process.sort, state[self._pc[process]]]
+        return self.points[process.sort, self._at(state, process)]
 
     def blocker(self, state: State, process: Elem) -> Elem | None:
         """Whom a process waits for."""
-        name = f"{process.sort}.~blocker"
-        if name not in self._names:
+        name = self._names.get(("blocker", process.sort))
+        if name is None:
             return None
-        value = self.system.value(state, name, (process,))
+        value = self.value(state, name, (process,))
         return value if isinstance(value, Elem) else None
+
+    def writer(self, state: State, slot: Elem) -> Elem | None:
+        """The process with an uncommitted version of a row."""
+        name = self._names.get(("writer", slot.sort))
+        value = None if name is None else self.value(state, name, (slot,))
+        return value if isinstance(value, Elem) else None
+
+    def _live(self, state: State, slot: Elem) -> bool:
+        name = self._names.get(("live", slot.sort))
+        return name is None or self.value(state, name, (slot,)) is True
 
     def committed(self, belief: Belief) -> dict[str, list[tuple[Value, ...]]]:
         """The committed rows of every table as the server returns them; timestamps as whether they are NULL."""
@@ -248,12 +272,11 @@ class Machine:
         for name, table in self.model.schema.tables.items():
             rows = found[name] = []
             for slot in self.grounder.elements(name):
-                live = f"{name}.~live"
-                if live in self._names and self.system.value(belief.state, live, (slot,)) is not True:
+                if not self._live(belief.state, slot):
                     continue
                 row = []
                 for column in table.columns:
-                    value = slot if column.serial else self.system.value(belief.state, f"{name}.{column.name}", (slot,))
+                    value = slot if column.serial else self.value(belief.state, self._names["committed", name, column.name], (slot,))
                     row.append(self.outside(value, column.type, ids))
                 rows.append(tuple(row))
         return found
@@ -268,12 +291,16 @@ class Machine:
 
     # ------------------------------------------------------------------------------------------------------- actions
 
-    def op(self, belief: Belief, action: GroundAction, clock: int) -> Op:
+    def node(self, move: Move) -> bound.Node | None:
+        """The step of the program that a move belongs to."""
+        return self.steps.get((move.action.info.procedure, move.action.info.step.partition("[")[0]))
+
+    def op(self, belief: Belief, action: Move, clock: int) -> Op:
         """What an action does to the server."""
         info, process = action.action.info, action.actor
         base = info.step.partition("[")[0]
         if action.kind == "tick":
-            return Op("tick", None, detail=(action.index,))
+            return Op("tick", None, detail=())
         if action.kind == "fault":
             return Op(info.outcome, process, info.procedure, info.step)
         if action.kind == "database":
@@ -312,14 +339,11 @@ class Machine:
             case _:
                 return Op("set", process, info.procedure, info.step)
 
-    def _env(self, action: GroundAction) -> dict[Local, Expr]:
-        return {p: x.const(v) for p, v in zip(action.action.params, action.params, strict=True)}
-
-    def _evaluate(self, belief: Belief, action: GroundAction, term: Expr) -> Value:
-        return self.values(belief.state).of(self.grounder.ground(term, self._env(action)))
+    def _evaluate(self, belief: Belief, action: Move, term: Expr) -> Value:
+        return self.values(belief.state).of(term, action.env)
 
     def _bindings(
-        self, belief: Belief, action: GroundAction, bindings: tuple[tuple[str, Expr], ...], statement: object, clock: int
+        self, belief: Belief, action: Move, bindings: tuple[tuple[str, Expr], ...], statement: object, clock: int
     ) -> dict[str, str]:
         """The variables of a statement as SQL literals."""
         from txweave.semantics.context import walk
@@ -329,12 +353,11 @@ class Machine:
         found: dict[str, str] = {}
         for name, term in bindings:
             kind = types[name]
-            grounded = self.grounder.ground(term, self._env(action))
             if kind.kind == "timestamp":
-                moment = self.moment(belief, grounded, clock)
+                moment = self.moment(belief, term, action.env, clock)
                 found[name] = "NULL" if moment is None else time_literal(moment)
                 continue
-            value = self.outside(self.values(belief.state).of(grounded), kind, ids)
+            value = self.outside(self._evaluate(belief, action, term), kind, ids)
             assert not isinstance(value, Elem)
             found[name] = "NULL" if value is None and kind.kind in ("text", "null", "reference") else literal(value, kind)
         return found
@@ -349,7 +372,7 @@ class Machine:
         more = tuple(tree.Output(c.name, tree.ColumnRef(table.name, c.name, c.type)) for c in table.columns)
         return replace(statement, returning=(*statement.returning, *more)), len(more)
 
-    def ghost(self, belief: Belief, ids: Ids, action: GroundAction, clock: int) -> tuple[str, tree.Insert | None]:
+    def ghost(self, belief: Belief, ids: Ids, action: Move, clock: int) -> tuple[str, tree.Insert | None]:
         """The text of the action's ghost statement, empty if it has none, and the statement if it is an INSERT."""
         info = action.action.info
         node = self.steps.get((info.procedure, info.step.partition("[")[0]))
@@ -360,7 +383,7 @@ class Machine:
         statement, _ = self._with_ids(node.ghost)
         return sql_of(statement, names), statement if isinstance(statement, tree.Insert) else None
 
-    def expected(self, belief: Belief, action: GroundAction, after: Belief) -> Expected:
+    def expected(self, belief: Belief, action: Move, after: Belief) -> Expected:
         """What a statement's action expects of the server."""
         info, process = action.action.info, action.actor
         assert process is not None
@@ -376,38 +399,26 @@ class Machine:
         values = self.values(belief.state)
         if info.returned is not None:
             rows = tuple(
-                tuple(values.of(v) for v in columns) for condition, columns in self._returned(action) if values.of(condition)
+                tuple(values.of(v, inner) for v in witness.values)
+                for witness in info.returned
+                for inner in values.assignments(witness.locals, action.env)
+                if values.of(witness.condition, inner)
             )
         affected = None if info.affected is None else self._evaluate(belief, action, info.affected)
         assert affected is None or isinstance(affected, int)
         return Expected("ok", info.outcome, rows=rows, affected=affected, fresh=self._fresh(belief, after, process))
 
-    def _returned(self, action: GroundAction) -> tuple[tuple[Expr, tuple[Expr, ...]], ...]:
-        found = self._rows.get(action.index)
-        if found is None:
-            env = self._env(action)
-            parts = []
-            for witness in action.action.info.returned or ():
-                for more in self.grounder.assignments(witness.locals):
-                    condition = self.grounder.ground(witness.condition, {**env, **more})
-                    if condition is not x.FALSE:
-                        parts.append((condition, tuple(self.grounder.ground(v, {**env, **more}) for v in witness.values)))
-            found = self._rows[action.index] = tuple(parts)
-        return found
-
     def _fresh(self, belief: Belief, after: Belief, process: Elem) -> dict[str, tuple[Elem, ...]]:
         """The slots that got a new row, of tables with generated ids."""
         found: dict[str, tuple[Elem, ...]] = {}
         for name, table in self.model.schema.tables.items():
-            if table.serial is None or f"{name}.~writer" not in self._names:
+            if table.serial is None:
                 continue
             slots = []
             for slot in self.grounder.elements(name):
-                if self.system.value(after.state, f"{name}.~writer", (slot,)) != process:
+                if self.writer(after.state, slot) != process or self.writer(belief.state, slot) == process:
                     continue
-                if self.system.value(belief.state, f"{name}.~writer", (slot,)) == process:
-                    continue
-                if f"{name}.~live" in self._names and self.system.value(belief.state, f"{name}.~live", (slot,)) is not True:
+                if not self._live(belief.state, slot):
                     slots.append(slot)
             if slots:
                 found[name] = tuple(slots)
@@ -419,9 +430,8 @@ class Machine:
         for column in table.columns:
             if column.serial:
                 continue
-            name = f"{table.name}.{column.name}"
-            pending = name + "'"
-            value = self.system.value(state, pending if pending in self._names else name, (slot,))
+            committed = self._names["committed", table.name, column.name]
+            value = self.value(state, self._names.get(("pending", table.name, column.name), committed), (slot,))
             found.append(self.outside(value, column.type, ids))
         return tuple(found)
 

@@ -11,14 +11,13 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from types import TracebackType
 
-from txweave.replay.machine import SQLSTATES, Belief, Expected, Machine, Op, plain
+from txweave.replay.machine import SQLSTATES, Belief, Expected, Machine, Move, Op, plain
 from txweave.replay.schema import CLOCK, contents, create
 from txweave.replay.server import Server
 from txweave.replay.session import FAILED, IDLE, OPEN, Answer, Session
 from txweave.sql import program as bound
 from txweave.sql import tree
 from txweave.system.expr import Elem, Value
-from txweave.system.ground import GroundAction
 from txweave.trace import State, Trace
 
 _MOST_BELIEFS = 4000
@@ -106,9 +105,9 @@ class Replay:
 
     # --------------------------------------------------------------------------------------------------------- choices
 
-    def options(self, actors: Iterable[Elem | None] | None = None) -> dict[Op, list[tuple[Belief, GroundAction]]]:
+    def options(self, actors: Iterable[Elem | None] | None = None) -> dict[Op, list[tuple[Belief, Move]]]:
         """What can be done next, with the actions that agree with it."""
-        found: dict[Op, list[tuple[Belief, GroundAction]]] = {}
+        found: dict[Op, list[tuple[Belief, Move]]] = {}
         for belief in self.beliefs:
             for actor in (None, *self.machine.actors) if actors is None else actors:
                 for action in self.machine.enabled(belief.state, actor):
@@ -166,6 +165,8 @@ class Replay:
         session = self.sessions.get(process)
         if session is None:
             session = self.sessions[process] = self.server.session(self.schema)
+            if self.genuine:
+                session.run("SET deadlock_timeout TO '10ms'")
         return session
 
     def _open(self, session: Session) -> None:
@@ -175,20 +176,20 @@ class Replay:
                 session.run(f"SET txweave.began TO '{self.clock}'")
             session.run("BEGIN")
 
-    def _silent(self, op: Op, candidates: list[tuple[Belief, GroundAction]]) -> None:
+    def _silent(self, op: Op, candidates: list[tuple[Belief, Move]]) -> None:
         """Steps of the program itself: nothing is sent."""
         if op.kind == "hang" and op.process is not None:
             self.hung.add(op.process)
         self._note(op, op.detail or "")
         self._keep(op, [self.machine.successor(b, a, self.clock) for b, a in candidates], (), "")
 
-    def _tick(self, op: Op, candidates: list[tuple[Belief, GroundAction]]) -> None:
+    def _tick(self, op: Op, candidates: list[tuple[Belief, Move]]) -> None:
         self.beliefs = list(dict.fromkeys(self.machine.successor(b, a, self.clock) for b, a in candidates))
         self.clock += self.machine.tick
         self.server.monitor.run(f"SELECT setval('{self.schema}.{CLOCK}', {self.clock})")
         self._note(op, "")
 
-    def _crash(self, op: Op, candidates: list[tuple[Belief, GroundAction]]) -> None:
+    def _crash(self, op: Op, candidates: list[tuple[Belief, Move]]) -> None:
         assert op.process is not None
         session = self.sessions.pop(op.process, None)
         self.pending.pop(op.process, None)
@@ -196,7 +197,7 @@ class Replay:
             self.server.terminate(session)
         self._silent(op, candidates)
 
-    def _error(self, op: Op, candidates: list[tuple[Belief, GroundAction]]) -> None:
+    def _error(self, op: Op, candidates: list[tuple[Belief, Move]]) -> None:
         """An injected error: the statement is not sent; its transaction fails as with any error."""
         assert op.process is not None
         session = self._session(op.process)
@@ -205,7 +206,7 @@ class Replay:
         self.server.finish(session)
         self._silent(op, candidates)
 
-    def _transaction(self, op: Op, candidates: list[tuple[Belief, GroundAction]]) -> None:
+    def _transaction(self, op: Op, candidates: list[tuple[Belief, Move]]) -> None:
         assert op.process is not None
         session = self._session(op.process)
         if op.text.startswith("BEGIN") and self.machine.system.timed and session.transaction == IDLE:
@@ -231,23 +232,33 @@ class Replay:
         if after.state[-1] is not None:
             raise LeftModelError(str(after.state[-1]))
 
-    def _statement(self, op: Op, candidates: list[tuple[Belief, GroundAction]]) -> None:
+    def _statement(self, op: Op, candidates: list[tuple[Belief, Move]]) -> None:
         assert op.process is not None
         session = self._session(op.process)
         self._open(session)
         session.send(op.text)
         self._observe(op, op, candidates)
 
-    def _resume(self, op: Op, candidates: list[tuple[Belief, GroundAction]]) -> None:
+    def _resume(self, op: Op, candidates: list[tuple[Belief, Move]]) -> None:
         assert op.process is not None
         session = self.sessions[op.process]
         sent = self.pending[op.process]
         if session.busy and self.server.local and self.server.blockers([session])[session.pid]:
-            raise NotPossibleError(str(op))
+            # The model lets it look again (a savepoint was rolled back to); on the server it has not stopped waiting.
+            found = []
+            for belief, action in candidates:
+                after = self.machine.successor(belief, action, self.clock)
+                if self.machine.expected(belief, action, after).exit == "waits":
+                    found.append(after)
+            if not found:
+                raise NotPossibleError(str(op))
+            self._note(op, "waits on")
+            self._keep(op, found, (), "")
+            return
         self.server.resume(session)
         self._observe(op, sent, candidates)
 
-    def _observe(self, op: Op, sent: Op, candidates: list[tuple[Belief, GroundAction]]) -> None:
+    def _observe(self, op: Op, sent: Op, candidates: list[tuple[Belief, Move]]) -> None:
         """Wait for the end of the statement, or for it to wait, and keep the actions that agree."""
         assert op.process is not None
         session = self.sessions[op.process]
@@ -264,7 +275,7 @@ class Replay:
         found: list[Belief] = []
         expected: list[str] = []
         left: str | None = None
-        ghosts: dict[str, list[tuple[Belief, GroundAction, tree.Insert | None]]] = {}
+        ghosts: dict[str, list[tuple[Belief, Move, tree.Insert | None]]] = {}
         for belief, action in candidates:
             after = self.machine.successor(belief, action, self.clock)
             wanted = self.machine.expected(belief, action, after)
@@ -315,7 +326,7 @@ class Replay:
         return ", ".join(parts)
 
     def _agree(
-        self, belief: Belief, action: GroundAction, after: Belief, wanted: Expected, observation: Observation
+        self, belief: Belief, action: Move, after: Belief, wanted: Expected, observation: Observation
     ) -> Belief | None:
         """The belief after the action, if the observation agrees with it."""
         if wanted.exit != observation.exit:
@@ -324,7 +335,12 @@ class Replay:
             return after if wanted.error == observation.answer.sqlstate else None
         if wanted.exit == "waits":
             return after
-        if wanted.affected is not None and wanted.affected != observation.answer.affected:
+        node = self.machine.node(action)
+        assert isinstance(node, bound.Execute)
+        # How many rows were written before a wait is known only where something reads the number.
+        assert action.actor is not None
+        counted = bool(node.into or node.rows or node.affected) or not self.machine.point(belief.state, action.actor).waiting
+        if counted and wanted.affected is not None and wanted.affected != observation.answer.affected:
             return None
         ids = dict(belief.ids)
         for name, slots in wanted.fresh.items():
@@ -335,9 +351,7 @@ class Replay:
             if known is None:
                 return None
             ids.update(known)
-        if wanted.rows is not None and observation.answer.rows is not None:
-            node = self.machine.steps[action.action.info.procedure, action.action.info.step.partition("[")[0]]
-            assert isinstance(node, bound.Execute)
+        if wanted.rows is not None and counted:
             kinds = _kinds(node.statement)
             shown = Counter(
                 tuple(self.machine.outside(v, kind, ids) for v, kind in zip(row, kinds, strict=True)) for row in wanted.rows
@@ -382,7 +396,7 @@ class Replay:
         return found
 
     def _ghost(
-        self, op: Op, session: Session, ghosts: dict[str, list[tuple[Belief, GroundAction, tree.Insert | None]]]
+        self, op: Op, session: Session, ghosts: dict[str, list[tuple[Belief, Move, tree.Insert | None]]]
     ) -> list[Belief]:
         """The ghost statement, right behind what it records."""
         text = next(iter(ghosts))
@@ -400,7 +414,7 @@ class Replay:
                 slots = tuple(
                     slot
                     for slot in self.machine.grounder.elements(table.name)
-                    if slot not in ids and self.machine.system.value(kept.state, f"{table.name}.~writer", (slot,)) == op.process
+                    if slot not in ids and self.machine.writer(kept.state, slot) == op.process
                 )
                 rows = tuple(row[len(row) - len(table.columns) :] for row in answer.rows)
                 known = self._match_rows(kept.state, table, slots, ids, rows)
@@ -438,7 +452,7 @@ class Replay:
                 queue.extend(waits.get(item, ()))
         return seen
 
-    def _deadlock(self, op: Op, candidates: list[tuple[Belief, GroundAction]]) -> None:
+    def _deadlock(self, op: Op, candidates: list[tuple[Belief, Move]]) -> None:
         """The server breaks a cycle: the driver names the victim, having seen the cycle in the server's own views."""
         assert op.process is not None
         session = self.sessions[op.process]
@@ -500,7 +514,11 @@ class Replay:
                     reach = self._reach(waits, process)
                     # Behind a waiter that may go on itself, but sleeps, nothing is wrong with being free in the model.
                     lagging = any(o in waiting and not waits.get(o) for o in reach)
-                    found = [b for b, other in pairs if (other in reach if other is not None else lagging)]
+                    found = [
+                        b
+                        for b, other in pairs
+                        if (other in reach if other is not None else lagging or self._waits_again(b, process, reach))
+                    ]
                     self._keep(
                         op, found, (f"{process} waits for {o}" if o else f"{process} may go on" for _, o in pairs), f"{process} waits for {sorted(now)}"
                     )
@@ -513,6 +531,10 @@ class Replay:
                 self.server.resume(session)
                 if self.server.watch(session):
                     answer = session.answer()
+                    if answer.sqlstate == SQLSTATES["deadlock_detected"]:
+                        self._let_server_break(process)
+                        moved = True
+                        break
                     raise Divergence(
                         self.step,
                         op,
@@ -524,6 +546,14 @@ class Replay:
             if not moved:
                 return
         raise Divergence(self.step, op, ["waits settle"], "they do not")
+
+    def _waits_again(self, belief: Belief, process: Elem, reach: set[Elem]) -> bool:
+        """A waiter that the model has woken would find that it must wait again: on the server it just waits on."""
+        for action in self.machine.enabled(belief.state, process):
+            after = self.machine.successor(belief, action, self.clock)
+            if action.kind == "step" and after.state[-1] is None and self.machine.blocker(after.state, process) in reach:
+                return True
+        return False
 
     def _settle_loose(self, op: Op) -> None:
         """On a server whose backends we cannot stop, a waiter goes on as soon as it can: nothing to compare until it is resumed."""
@@ -579,7 +609,7 @@ def replay(server: Server, machine: Machine, trace: Trace) -> Replayed:
             here = [b for b in run.beliefs if b.state == before]
             if not here:
                 return Replayed("diverged (allowed)", number, "the server took another branch that the model allows", tuple(run.log))
-            op = machine.op(here[0], machine.system.actions[taken.action.index], run.clock)
+            op = machine.op(here[0], Move(taken.action.action, taken.action.params), run.clock)
             if taken.action.kind == "database":
                 run.genuine = False
             try:

@@ -32,7 +32,7 @@ _COLOUR = {
     Relation.INCONCLUSIVE: "yellow",
     Relation.FAILED: "bold white on red",
 }
-_STATUS = {Status.PROVED: "green", Status.HOLDS: "green", Status.VIOLATED: "red", Status.UNKNOWN: "yellow"}
+STATUS_COLOURS = {Status.PROVED: "green", Status.HOLDS: "green", Status.VIOLATED: "red", Status.UNKNOWN: "yellow"}
 
 _CALM = {"", "ok", "waits", "set", "tick"}
 """Outcomes that need no word: the rest of the step says it."""
@@ -161,7 +161,7 @@ class Writer:
                 row: list[Text | str] = [
                     Text(result.case if first else ""),
                     Text(item.name),
-                    Text(item.text + self._length(item.length), style=_STATUS[item.status]),
+                    Text(item.text + self._length(item.length), style=STATUS_COLOURS[item.status]),
                 ]
                 row += [self._cell(item, e, notes) for e in columns]
                 row.append(self._expected(item))
@@ -185,7 +185,7 @@ class Writer:
             return Text(f"{self.glyph('dash')} [{_letter(notes.index(why))}]", style="dim")
         assert answer.status is not None
         length = answer.length if answer.length != item.length else None
-        return Text(answer.status.value + self._length(length), style=_STATUS[answer.status])
+        return Text(answer.status.value + self._length(length), style=STATUS_COLOURS[answer.status])
 
     @staticmethod
     def _length(length: tuple[int, ...] | None) -> str:
@@ -282,6 +282,13 @@ class Writer:
                     self.line(Text(f" {self.glyph('bad')}{step.number:>4}  {name} is broken here", style="bold red"))
         self.line()
         self.line(f"   {walk.ended}")
+
+    def steps(self, steps: Sequence[StoryStep]) -> None:
+        """Some steps of a run, by themselves."""
+        colours = self._colours(steps)
+        layout = _Layout.of(steps, self.console.width)
+        for step in steps:
+            self._step(step, layout, colours)
 
     def _head(self, story: Story, heading: str, verdict: str) -> None:
         text = Text(self.glyph("rule") * 2 + " ", style="red")

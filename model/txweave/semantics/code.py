@@ -1,7 +1,7 @@
 """Programs as code: a role's procedures flattened to instructions with jumps and handler tables.
 
-Loops over constant lists are unrolled, calls are expanded in place (the callee's variables get a prefix), ``finally`` blocks are copied to
-every way out.  What remains is a list of instructions; an exception looks its handler up in the instruction's table.
+Loops over constant lists are unrolled, calls are expanded in place (the callee's variables get a prefix), ``finally`` blocks
+are copied to every way out.  What remains is a list of instructions; an exception looks its handler up in the instruction's table.
 """
 
 from __future__ import annotations
@@ -32,7 +32,9 @@ class Place:
 
 @dataclass(frozen=True)
 class Catch:
-    """A handler: ``errors`` empty catches any; control goes to ``target``.  ``keep``: the error is remembered for :class:`Reraise`."""
+    """A handler: ``errors`` empty catches any; control goes to ``target``.  ``keep``: the error is remembered for
+    :class:`Reraise`.
+    """
 
     errors: tuple[str, ...]
     target: int
@@ -123,11 +125,6 @@ class Raise(Instruction):
 @dataclass
 class Reraise(Instruction):
     """Raise the remembered error again (the end of a ``finally``)."""
-
-
-@dataclass
-class Forget(Instruction):
-    """Drop the remembered error (a handler was entered)."""
 
 
 @dataclass
@@ -334,7 +331,7 @@ class Compiler:
                 self.emit(jump)
                 self.ends[-1].append(jump)
             case bound.Call(name, arguments):
-                self._call(name, arguments, step.span)
+                self._call(name, arguments)
             case bound.Try():
                 self._try(node)
 
@@ -343,10 +340,8 @@ class Compiler:
         assert isinstance(variable, bound.ScalarVariable)
         return variable.type
 
-    def _call(self, name: str, arguments: tuple[tuple[str, tree.Expr], ...], span: Span | None) -> None:
-        if name in self.calls:
-            self.report.error("M403", span, f"procedure {name} calls itself", "write the repetition as a loop")
-            return
+    def _call(self, name: str, arguments: tuple[tuple[str, tree.Expr], ...]) -> None:
+        assert name not in self.calls, "the loader refuses procedures that call themselves"
         callee = self.model.procedures[name]
         inner = f"{self.scope}{self.place.step}."
         if arguments:
@@ -370,7 +365,6 @@ class Compiler:
         marks = self.catches
         self.steps(node.steps)
         self.catches = around
-        body_end = self.here
         if node.final:
             self.finals.pop()
             self.catches = outer
@@ -379,16 +373,12 @@ class Compiler:
         self.emit(jump)
         ends.append(jump)
         targets: list[int] = []
-        spans = [(first, body_end)]
         for handler in node.handlers:
             if node.final:
                 self.finals.append((node.final, outer))
             self.catches = around
             targets.append(self.here)
-            start = self.here
-            self.emit(Forget(self.place))
             self.steps(handler.steps)
-            spans.append((start, self.here))
             self.catches = outer
             if node.final:
                 self.finals.pop()

@@ -1,7 +1,8 @@
 """Constraints: NOT NULL, CHECK, unique keys (with waits on uncommitted rows), foreign keys and their actions.
 
-Sources: PostgreSQL's ``_bt_check_unique`` (a key is looked up among all versions, uncommitted ones too, and the transaction that may decide is waited
-for) and ``ri_triggers.c`` (a parent is locked FOR KEY SHARE; actions run at the end of the statement on what is committed then).
+Sources: PostgreSQL's ``_bt_check_unique`` (a key is looked up among all versions, uncommitted ones too, and the transaction
+that may decide is waited for) and ``ri_triggers.c`` (a parent is locked FOR KEY SHARE; actions run at the end of the statement
+on what is committed then).
 """
 
 from __future__ import annotations
@@ -24,7 +25,9 @@ ALL = frozenset({VALUES, KEYS, PARENTS})
 def own_values(ctx: Context, state: State, table: str, row: Expr) -> dict[str, Expr]:
     """The column values of a row as the process sees it."""
     storage = ctx.world.storage
-    return {c.name: storage.column(state, table, c.name, row, ctx.process, ctx.role) for c in storage.schema.tables[table].columns}
+    return {
+        c.name: storage.column(state, table, c.name, row, ctx.process, ctx.role) for c in storage.schema.tables[table].columns
+    }
 
 
 def check_row(
@@ -42,10 +45,10 @@ def check_row(
 ) -> list[Outcome]:
     """The ways in which a row that was written (``after``) passes or fails its constraints.
 
-    ``columns`` are those that were written (None: all, an insert).  A wait leaves the state as ``before`` says and tries the statement again
-    (``redo``); where that would not be the same statement (``redo_allowed`` False) it leads out of the modelled ground.
-    ``skip`` names unique constraints that are dealt with elsewhere (ON CONFLICT).  ``parts`` are the kinds of constraints to look at.
-    ``values`` are the row's, when it is not in ``after``.
+    ``columns`` are those that were written (None: all, an insert).  A wait leaves the state as ``before`` says and tries the
+    statement again (``redo``); where that would not be the same statement (``redo_allowed`` False) it leads out of the
+    modelled ground. ``skip`` names unique constraints that are dealt with elsewhere (ON CONFLICT).  ``parts`` are the kinds of
+    constraints to look at. ``values`` are the row's, when it is not in ``after``.
     """
     terms = ctx.world.terms
     found: list[Outcome] = []
@@ -111,7 +114,7 @@ def _parent(
     ]
     there = x.conj(storage.visible(state, key.parent, parent, ctx.process, ctx.role), *same)
     busy: list[tuple[Local, Expr]] = []
-    for role in ctx.world.roles:
+    for role in ctx.rivals():
         other = x.local(role, role)
         held = storage.conflict(state, key.parent, parent, "key share", ctx.process, other, role)
         condition = x.conj(x.neg(nothing), x.exists((parent,), x.conj(there, held)))
@@ -169,7 +172,7 @@ def unique_conflicts(
     taken = x.conj(different, x.disj(x.conj(nobody, committed), x.conj(own, uncommitted)))
     duplicate = x.conj(*applies, x.exists((rival,), taken))
     busy: list[tuple[Local, Expr]] = []
-    for role in sorted(storage.uses[name].writers):
+    for role in sorted(storage.uses[name].writers & set(ctx.rivals())):
         other = x.local(role, role)
         theirs = x.conj(x.equal(storage.writer(state, name, rival), other), x.disj(committed, uncommitted))
         condition = x.conj(*applies, x.neg(x.equal(other, ctx.process)), x.exists((rival,), x.conj(different, theirs)))

@@ -10,6 +10,7 @@ from txweave.semantics.storage import Storage
 from txweave.semantics.symbolic import Functions, State
 from txweave.semantics.terms import Env, Terms
 from txweave.spec.diagnostics import Report
+from txweave.spec.text import Span
 from txweave.sql import tree
 from txweave.system import expr as x
 from txweave.system.expr import Domain, Expr, Local
@@ -40,6 +41,14 @@ class Context:
     role: str
     process: Local
     scope: str = ""
+    span: Span | None = None
+    """The step that is being lowered, for diagnostics."""
+
+    def rivals(self) -> Iterator[str]:
+        """Roles that have a process other than this one: only these can stand in its way."""
+        for role in self.world.roles:
+            if role != self.role or self.world.counts[role] > 1:
+                yield role
 
     def variable(self, name: str) -> str:
         """The state function of a variable."""
@@ -145,3 +154,12 @@ def single_row(schema: tree.Schema, query: tree.Query) -> bool:
     if isinstance(query.source, tree.TableSource) and not query.source.role:
         return keyed(query.where, query.source.source, schema.tables[query.source.table])
     return query.source is None
+
+
+def limit_of(query: tree.Query) -> int | None:
+    """The constant LIMIT, or None."""
+    if query.limit is None:
+        return None
+    assert isinstance(query.limit, tree.Constant)
+    assert isinstance(query.limit.value, int)
+    return query.limit.value

@@ -1,7 +1,7 @@
 """What follows from the actions: domains of variables, and where a variable is dead.
 
-A variable that is not read again before it is next assigned, and that no property reads, is reset: its value could make no difference (backward liveness
-analysis on the places of the program).  It is no part of the state then.
+A variable that is not read again before it is next assigned, and that no property reads, is reset: its value could make no
+difference (backward liveness analysis on the places of the program).  It is no part of the state then.
 """
 
 from __future__ import annotations
@@ -123,24 +123,22 @@ def infer_domains(functions: Functions, unknown: Iterable[str], actions: Iterabl
         )
     changed = True
     rounds = 0
-    current = ""
-    try:
-        while changed:
-            changed = False
-            rounds += 1
-            values.memo.clear()
-            for name in names:
-                current = name
-                if rounds > 200:
-                    raise UnboundedError
-                found = values.known[name]
-                for body in bodies[name]:
+    while changed:
+        changed = False
+        rounds += 1
+        values.memo.clear()
+        for name in names:
+            if rounds > 200:
+                raise UnboundedError(name)
+            found = values.known[name]
+            for body in bodies[name]:
+                try:
                     found = _union(found, values.of(body))
-                if found != values.known[name]:
-                    values.known[name] = found
-                    changed = True
-    except UnboundedError:
-        raise UnboundedError(current) from None
+                except UnboundedError:
+                    raise UnboundedError(name) from None
+            if found != values.known[name]:
+                values.known[name] = found
+                changed = True
     for name in names:
         listed, sorts = values.known[name]
         plain = tuple(sorted((v for v in listed if v is not None), key=lambda v: (str(type(v)), v)))

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from txweave.semantics import results, waiting
 from txweave.semantics.constraints import ALL, KEYS, PARENTS, VALUES, check_row, own_values, unique_conflicts
-from txweave.semantics.context import Context, walk
+from txweave.semantics.context import Context, limit_of, walk
 from txweave.semantics.outcome import Outcome, failed, ok, out
 from txweave.semantics.relations import before as row_before
 from txweave.semantics.relations import rename
@@ -162,9 +162,7 @@ def _one(
         proceed = x.conj(proceed, x.neg(hit))
     # Constraints are looked at before the bound on rows: a row that is refused needs no slot.
     inserted.add(slot)
-    for outcome in check_row(
-        ctx, state, origin, table, _NOWHERE, None, redo_allowed=redo_allowed, parts=parts, values=values
-    ):
+    for outcome in check_row(ctx, state, origin, table, _NOWHERE, None, redo_allowed=redo_allowed, parts=parts, values=values):
         if outcome.exit != "ok":
             found.append((outcome.given(proceed), x.NULL))
             continue
@@ -213,7 +211,7 @@ def _conflict_update(
         else "no key update"
     )
     blocked = []
-    for role in ctx.world.roles:
+    for role in ctx.rivals():
         other = x.local(role, role)
         held = storage.conflict(state, name, row, mode, ctx.process, other, role)
         condition = x.exists((row,), x.conj(existing, held))
@@ -248,19 +246,22 @@ def _conflict_update(
 
 
 def _from_query(ctx: Context, node: bound.Execute, statement: tree.Insert, state: State) -> list[Outcome]:
-    """INSERT … SELECT: the n-th row of the result goes to the n-th free slot; ids are interchangeable, so the order does not matter."""
+    """INSERT … SELECT: the n-th row of the result goes to the n-th free slot; ids are interchangeable, so the order does not
+    matter.
+    """
     query, storage = statement.query, ctx.world.storage
     assert query is not None
     table, name = storage.schema.tables[statement.table], statement.table
     branches = ctx.relations(state).rows(query, ctx.env(state))
     if len(branches) > 1:
         ctx.world.report.error(
-            "M413", query.span, "INSERT … SELECT from an outer join is not modelled", "write the outer side as a subquery"
+            "M413",
+            query.span or ctx.span,
+            "INSERT … SELECT from an outer join is not modelled",
+            "write the outer side as a subquery",
         )
         return []
     found: list[Outcome] = []
-    from txweave.semantics.statements import limit_of
-
     limit = limit_of(query)
     for branch in branches:
         choices = [((), x.TRUE, branch)] if limit is None else results.limited(ctx, branch, query.order_by, limit)
@@ -276,7 +277,10 @@ def _insert_branch(
     storage = ctx.world.storage
     if statement.on_conflict is not None and statement.on_conflict.sets is not None:
         ctx.world.report.error(
-            "M416", statement.span, "INSERT … SELECT … ON CONFLICT DO UPDATE is not modelled", "insert one row at a time in a `for`"
+            "M416",
+            statement.span or ctx.span,
+            "INSERT … SELECT … ON CONFLICT DO UPDATE is not modelled",
+            "insert one row at a time in a `for`",
         )
         return []
     found: list[Outcome] = []
@@ -344,7 +348,9 @@ def _insert_branch(
             x.equal(mine[c], storage.column(after, key.parent, p, parent, ctx.process, ctx.role))
             for c, p in zip(key.columns, key.parent_columns, strict=True)
         ]
-        chosen = x.conj(storage.visible(after, key.parent, parent, ctx.process, ctx.role), x.exists((slot,), x.conj(filled, *same)))
+        chosen = x.conj(
+            storage.visible(after, key.parent, parent, ctx.process, ctx.role), x.exists((slot,), x.conj(filled, *same))
+        )
         storage.lock_all(final, key.parent, chosen, parent, "key share", ctx.process, ctx.role)
     result_branches: list[Branch] = []
     if statement.returning:

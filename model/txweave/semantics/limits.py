@@ -21,7 +21,10 @@ def refuse(model: bound.BoundModel, scenario: syntax.Scenario, report: Report) -
                     _query(model.schema, step.node.query, report, outermost=True)
                     if step.node.query.limit is not None:
                         report.error(
-                            "M410", step.node.query.span, "LIMIT in a choice has no meaning", "`choose` takes any one row already"
+                            "M410",
+                            step.node.query.span,
+                            "LIMIT in a choice has no meaning",
+                            "`choose` takes any one row already",
                         )
     for item in model.properties.values():
         for node in walk(item.formula):
@@ -50,7 +53,8 @@ def _statement(schema: tree.Schema, statement: tree.Statement, report: Report) -
                     report.error(
                         "M417",
                         statement.span,
-                        f"UPDATE of {table.name}({', '.join(sorted(columns & set(key.parent_columns)))}), which {child.name} refers to",
+                        f"UPDATE of {table.name}({', '.join(sorted(columns & set(key.parent_columns)))}), "
+                        f"which {child.name} refers to",
                         "a key that is referred to does not change in the modelled subset: delete and insert",
                     )
     if isinstance(statement, tree.Update | tree.Delete) and statement.using is not None and statement.returning:

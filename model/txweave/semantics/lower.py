@@ -153,10 +153,12 @@ class Lowering:
             infer_domains(self.functions, unknown, actions, sizes)
         except UnboundedError as error:
             about = self.functions.functions[error.args[0]].about
+            variable = self.codes[about[1]].variables.get(about[2])
+            role = next(r for r in self.scenario.roles if r.name.value == about[1])
             self.report.error(
                 "M406",
-                None,
-                f"the values of {' '.join(about)} grow without bound",
+                variable.span if variable is not None and variable.span is not None else role.name.span(),
+                f"the values of {about[2]!r} of role {about[1]} grow without bound",
                 "declare its domain: `domains: {procedure.variable: 0..10}`; a value beyond it is a bound that is hit",
             )
 
@@ -274,7 +276,8 @@ class Lowering:
             name, limit = process.timer_function(timer), x.const(span.bound // self.times.tick)
             guard.append(x.forall((process.process,), x.neg(x.equal(x.apply(name, process.process), limit))))
             state.write_all(
-                name, lambda p, name=name: (x.neg(x.equal(x.apply(name, p), x.NULL)), x.arith("+", x.apply(name, p), x.const(1)))
+                name,
+                lambda p, name=name: (x.neg(x.equal(x.apply(name, p), x.NULL)), x.arith("+", x.apply(name, p), x.const(1))),
             )
         for process in periods:
             name, limit = process.period_function, x.const((process.code.period or 0) // self.times.tick)

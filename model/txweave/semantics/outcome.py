@@ -14,9 +14,9 @@ from txweave.system.sorted import Witness
 class Outcome:
     """One way in which a step ends.
 
-    ``exit``: ``ok``; ``error`` (``error`` names it; ``database`` says that the server raised it, which kills the transaction up to the
-    last savepoint); ``wait`` (on a row: resumed by ``at``) and ``redo`` (the statement is tried again); ``out`` (``error`` names the bound or
-    the construct that leads out of the modelled ground).
+    ``exit``: ``ok``; ``error`` (``error`` names it; ``database`` says that the server raised it, which kills the transaction
+    up to the last savepoint); ``wait`` (on a row: resumed by ``at``) and ``redo`` (the statement is tried again); ``out``
+    (``error`` names the bound or the construct that leads out of the modelled ground).
     """
 
     exit: str

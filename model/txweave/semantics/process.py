@@ -1,8 +1,9 @@
 """Processes: a role's code becomes guarded commands, one for each way in which a step can go.
 
-A *place* of the program (a value of the role's program counter) is an instruction that blocks (a statement, transaction control, a clock reading, a choice)
-together with what is known about the transaction there: none, open or failed, the stack of savepoints, remembered errors, whether the process waits inside it.
-Everything else a program does touches its own variables only, and is fused with the step before it.
+A *place* of the program (a value of the role's program counter) is an instruction that blocks (a statement, transaction
+control, a clock reading, a choice) together with what is known about the transaction there: none, open or failed, the stack of
+savepoints, remembered errors, whether the process waits inside it. Everything else a program does touches its own variables
+only, and is fused with the step before it.
 """
 
 from __future__ import annotations
@@ -13,7 +14,8 @@ from dataclasses import dataclass, field, replace
 from txweave.semantics import code as c
 from txweave.semantics import results, waiting
 from txweave.semantics.context import Context, World, walk
-from txweave.semantics.relations import rename
+from txweave.semantics.relations import ordered_before, rename
+from txweave.semantics.savepoints import Savepoints
 from txweave.semantics.statements import execute
 from txweave.semantics.symbolic import State
 from txweave.spec import syntax
@@ -78,6 +80,7 @@ class Process:
         self.process = x.local(self.name[:1], self.name)
         self.pc = f"{self.name}.~pc"
         self.ctx = Context(self.world, self.name, self.process)
+        self.saved = Savepoints(self.world.storage)
 
     # ----------------------------------------------------------------------------------------------------- declaration
 
@@ -90,7 +93,7 @@ class Process:
         """The program counter and the process's bookkeeping."""
         functions = self.world.functions
         functions.declare(self.pc, [self.name], domain, initial, ("pc", self.name))
-        self.world.storage.declare_savepoints(self.name, self.depth)
+        self.saved.declare(self.name, self.depth)
         if self.uses_now:
             functions.declare(
                 f"{self.name}.~began", [self.name], self.world.storage.times.domain, None, ("hidden", "began", self.name)
@@ -115,10 +118,12 @@ class Process:
             )
 
     def timer_function(self, timer: str) -> str:
+        """The function: for how many ticks a ``within`` span has been running; NULL outside of it."""
         return f"{self.name}.~within.{timer}"
 
     @property
     def period_function(self) -> str:
+        """The function: ticks since the last start of a round, up to the period."""
         return f"{self.name}.~every"
 
     def _loop(self, loop: str) -> str:
@@ -240,7 +245,9 @@ class Process:
                     return self.raise_error(state, config, error, False, guard, params, budget)
                 case c.Reraise():
                     error = config.errors[-1]
-                    return self.raise_error(state, replace(config, errors=config.errors[:-1]), error, False, guard, params, budget)
+                    return self.raise_error(
+                        state, replace(config, errors=config.errors[:-1]), error, False, guard, params, budget
+                    )
                 case c.Timer(timer=timer):
                     state.write(self.timer_function(timer), (self.process,), x.NULL)
                     config = following
@@ -293,8 +300,6 @@ class Process:
             return paths
         chosen: Expr = there
         if query is not None and query.order_by:
-            from txweave.semantics.relations import ordered_before
-
             other = tuple(x.local(sort, sort) for sort in sorts)
 
             def order(of: tuple[Local, ...]) -> tuple[Expr, ...]:
@@ -318,7 +323,11 @@ class Process:
 
     def _loop_query(self, instruction: c.NextRow) -> tree.Query | None:
         for other in self.code.instructions:
-            if isinstance(other, c.Execute) and other.node.rows is not None and other.scope + other.node.rows == instruction.rows:
+            if (
+                isinstance(other, c.Execute)
+                and other.node.rows is not None
+                and other.scope + other.node.rows == instruction.rows
+            ):
                 statement = other.node.statement
                 return statement.query if isinstance(statement, tree.Select) else None
         return None
@@ -327,7 +336,7 @@ class Process:
 
     def _end_transaction(self, state: State, config: Config, commit: bool) -> None:
         for level in range(self.depth):
-            self.world.storage.forget(state, self.process, self.name, level)
+            self.saved.forget(state, self.process, self.name, level)
         del config
         self.world.storage.end(state, self.process, self.name, commit)
         if self.uses_now:
@@ -344,13 +353,15 @@ class Process:
         params: tuple[Local, ...],
         budget: list[int] | None = None,
     ) -> list[Path]:
-        """An error: the server aborts the transaction up to the last savepoint (locks go at once); a handler takes over, or the procedure fails."""
+        """An error: the server aborts the transaction up to the last savepoint (locks go at once); a handler takes over, or
+        the procedure fails.
+        """
         state = state.copy()
         instruction = self.code.instructions[config.pc]
         config = replace(config, fresh=False, waiting="")
         if database and config.transaction == "open":
             if config.savepoints:
-                self.world.storage.rollback_to(state, self.process, self.name, len(config.savepoints) - 1)
+                self.saved.rollback_to(state, self.process, self.name, len(config.savepoints) - 1)
                 waiting.release(self.world, state, self.process)
             else:
                 self._end_transaction(state, config, commit=False)
@@ -361,7 +372,9 @@ class Process:
                 return self.advance(state, replace(config, pc=catch.target, errors=errors), guard, params, budget)
         return self.finish(state, config, FAILED, error, guard, params)
 
-    def finish(self, state: State, config: Config, status: str, error: str, guard: Expr, params: tuple[Local, ...]) -> list[Path]:
+    def finish(
+        self, state: State, config: Config, status: str, error: str, guard: Expr, params: tuple[Local, ...]
+    ) -> list[Path]:
         """The procedure ends; an open transaction is rolled back; a repeating one starts its next round."""
         state = state.copy()
         if config.transaction != "none":
@@ -401,7 +414,7 @@ class Process:
     def step(self, config: Config) -> Iterator[tuple[Action, Config | None]]:
         """The actions at a place, each with the place it leads to."""
         instruction = self.code.instructions[config.pc]
-        self.ctx.scope = instruction.scope
+        self.ctx.scope, self.ctx.span = instruction.scope, instruction.place.span
         at = x.equal(x.apply(self.pc, self.process), x.const(self.place(config)))
         state = State(self.world.functions)
         if config.fresh and self.code.period is not None:
@@ -419,17 +432,17 @@ class Process:
             yield from self._deadlock(config, at_wait, state)
         match instruction:
             case c.Execute():
-                yield from self._execute(config, instruction, at, state)
+                yield from self._execute(config, instruction, at, state.copy())
             case c.Transaction():
-                yield from self._transaction(config, instruction, at, state)
+                yield from self._transaction(config, instruction, at, state.copy())
             case c.Choose():
-                yield from self._choose(config, instruction, at, state)
+                yield from self._choose(config, instruction, at, state.copy())
             case c.Assign():
-                self._assign(state, instruction)
+                assigned = state.copy()
+                self._assign(assigned, instruction)
                 info = self._info(instruction, "set", sql="")
-                yield from self._emit(
-                    config, at, self.advance(state, replace(config, pc=config.pc + 1, fresh=False), x.TRUE, ()), info
-                )
+                paths = self.advance(assigned, replace(config, pc=config.pc + 1, fresh=False), x.TRUE, ())
+                yield from self._emit(config, at, paths, info)
         yield from self._faults(config, instruction, state)
 
     def _info(
@@ -488,12 +501,16 @@ class Process:
     def _action_name(self, info: StepInfo) -> str:
         return f"{self.name}.{info.step}" + ("" if info.outcome == "ok" else f": {info.outcome}")
 
-    def _execute(self, config: Config, instruction: c.Execute, at: Expr, state: State) -> Iterator[tuple[Action, Config | None]]:
+    def _execute(
+        self, config: Config, instruction: c.Execute, at: Expr, state: State
+    ) -> Iterator[tuple[Action, Config | None]]:
         statement = instruction.node.statement
         sql = sql_of(statement)
         if config.transaction == "failed":
             info = self._info(instruction, "in_failed_sql_transaction", sql, statement)
-            yield from self._emit(config, at, self.raise_error(state, config, "in_failed_sql_transaction", False, x.TRUE, ()), info)
+            yield from self._emit(
+                config, at, self.raise_error(state, config, "in_failed_sql_transaction", False, x.TRUE, ()), info
+            )
             return
         if config.transaction == "none" and self.uses_now:
             state.write(f"{self.name}.~began", (self.process,), x.const(0))
@@ -556,7 +573,6 @@ class Process:
         )
         info = self._info(instruction, "ok", sql)
         following = replace(config, pc=config.pc + 1, fresh=False)
-        storage = self.world.storage
 
         def go(next_config: Config) -> Iterator[tuple[Action, Config | None]]:
             yield from self._emit(config, at, self.advance(state, next_config, x.TRUE, ()), info)
@@ -590,8 +606,8 @@ class Process:
                 )
                 return
             self.world.savepoints[self.name] = max(self.depth, level + 1)
-            storage.declare_savepoints(self.name, self.depth)
-            storage.savepoint(state, self.process, self.name, level)
+            self.saved.declare(self.name, self.depth)
+            self.saved.save(state, self.process, self.name, level)
             yield from go(replace(following, transaction="open", savepoints=(*config.savepoints, name)))
         else:
             assert name is not None
@@ -603,10 +619,10 @@ class Process:
             level = len(config.savepoints) - 1 - config.savepoints[::-1].index(name)
             keep = level if operation == "release" else level + 1
             if operation == "rollback_to":
-                storage.rollback_to(state, self.process, self.name, level)
+                self.saved.rollback_to(state, self.process, self.name, level)
                 waiting.release(self.world, state, self.process)
             for gone in range(keep, len(config.savepoints)):
-                storage.forget(state, self.process, self.name, gone)
+                self.saved.forget(state, self.process, self.name, gone)
             yield from go(replace(following, transaction="open", savepoints=config.savepoints[:keep]))
 
     def _choose(self, config: Config, instruction: c.Choose, at: Expr, state: State) -> Iterator[tuple[Action, Config | None]]:

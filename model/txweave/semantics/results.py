@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from itertools import pairwise
 
 from txweave.semantics.context import UNKNOWN, Context
 from txweave.semantics.outcome import Outcome, failed, ok
-from txweave.semantics.relations import ordered_before
+from txweave.semantics.relations import before, ordered_before, rename
 from txweave.semantics.symbolic import State
 from txweave.semantics.terms import Branch
 from txweave.sql import program as bound
@@ -29,13 +30,13 @@ def rows_function(ctx: Context, name: str, branch: Branch) -> str | None:
     )
     if world.functions.functions[function].params != (ctx.role, *sorts):
         world.report.error(
-            "M411", None, f"the rows variable {name!r} is set by two statements over different tables", "use two variables"
+            "M419", ctx.span, f"the rows variable {name!r} is set by two statements over different tables", "use two variables"
         )
         return None
     return function
 
 
-def value_functions(ctx: Context, name: str, branch: Branch, keys: Sequence[tree.OrderKey]) -> list[str | None]:
+def value_functions(ctx: Context, name: str, branch: Branch) -> list[str | None]:
     """For each column of a rows variable (and then each ORDER BY key) the function that holds its value.
 
     None where the value is the identity of a row that indexes the relation.
@@ -56,22 +57,19 @@ def value_functions(ctx: Context, name: str, branch: Branch, keys: Sequence[tree
                 ("rowvalue", ctx.role, ctx.scope + name, label),
             )
         )
-    del keys
     return found
 
 
-def keep_rows(ctx: Context, state: State, name: str, branch: Branch, keys: Sequence[tree.OrderKey]) -> None:
+def keep_rows(ctx: Context, state: State, name: str, branch: Branch) -> None:
     """Assign a rows variable: all rows of the branch."""
     function = rows_function(ctx, name, branch)
     if function is None:
         return
-    before = state.copy()
     formals = ctx.world.functions.formals[function]
     mapping: dict[Local, Expr] = dict(zip(branch.locals, formals[1:], strict=True))
     condition = x.substitute(branch.condition, mapping)
-    del before
     state.write_all(function, lambda p, *row: (x.equal(p, ctx.process), _at(condition, formals[1:], row)))
-    for term, holder in zip((*branch.columns, *branch.order), value_functions(ctx, name, branch, keys), strict=True):
+    for term, holder in zip((*branch.columns, *branch.order), value_functions(ctx, name, branch), strict=True):
         if holder is not None:
             value = x.ite(condition, x.substitute(term, mapping), x.NULL)
             state.write_all(holder, lambda p, *row, value=value: (x.equal(p, ctx.process), _at(value, formals[1:], row)))
@@ -112,7 +110,6 @@ def deliver(
     affected: Expr | None,
     *,
     one: bool,
-    keys: Sequence[tree.OrderKey] = (),
     label: str = "ok",
     note: str = "",
 ) -> list[Outcome]:
@@ -138,12 +135,12 @@ def deliver(
         if len(shaped) > 1:
             ctx.world.report.error(
                 "M412",
-                None,
+                ctx.span,
                 f"the rows of {node.rows!r} come from an outer join",
                 "keep rows of inner joins only: write the outer side as a subquery",
             )
         elif shaped or branches:
-            keep_rows(ctx, state, node.rows, (shaped or list(branches))[0], keys)
+            keep_rows(ctx, state, node.rows, (shaped or list(branches))[0])
         results.append((node.rows, how_many(branches)))
     if node.affected is not None:
         assert affected is not None
@@ -165,14 +162,12 @@ def limited(
 
     Which rows come first among equals is not determined: every choice is an outcome.
     """
-    from txweave.semantics.relations import before, rename
-
     found: list[tuple[tuple[Local, ...], Expr, Branch]] = []
     total = x.count(branch.locals, branch.condition)
     for number in range(limit + 1):
         chosen = [rename(branch) for _ in range(number)]
         parts = [c.condition for c in chosen]
-        parts.extend(before(a.locals, b.locals) for a, b in zip(chosen, chosen[1:], strict=False))
+        parts.extend(before(a.locals, b.locals) for a, b in pairwise(chosen))
         enough = x.TRUE if number == limit else x.equal(total, x.const(number))
         if keys and number:
             other = rename(branch)

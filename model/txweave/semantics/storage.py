@@ -1,4 +1,5 @@
-"""Tables as versions: at READ COMMITTED a row has one committed version and at most one uncommitted one, of the process that locked it.
+"""Tables as versions: at READ COMMITTED a row has one committed version and at most one uncommitted one, of the process that
+locked it.
 
 For a table ``t`` (functions that cannot matter are left out):
 
@@ -89,7 +90,9 @@ class Storage:
     def _declare(self, table: tree.Table, rows: list[dict[str, Value]]) -> None:
         use, name = self.uses[table.name], table.name
         if use.inserted or use.deleted:
-            self.functions.declare(f"{name}.~live", [name], x.BOOL, False, ("live", name), [((i,), True) for i in range(len(rows))])
+            self.functions.declare(
+                f"{name}.~live", [name], x.BOOL, False, ("live", name), [((i,), True) for i in range(len(rows))]
+            )
         for column in table.columns:
             if column.serial:
                 continue
@@ -285,8 +288,7 @@ class Storage:
                 return self.owns(before, table, row, process, role)
 
             def stays(row: Expr, table: str = table) -> Expr:
-                there = self.staying(before, table, row) if commit else self.live(before, table, row)
-                return there
+                return self.staying(before, table, row) if commit else self.live(before, table, row)
 
             for column in definition.columns:
                 if column.serial:
@@ -316,98 +318,6 @@ class Storage:
             lock = f"{table}.~lock.{role}"
             if lock in self.functions.functions:
                 state.write_all(lock, lambda p, _row: (x.equal(p, process), x.NULL))
-
-    # ----------------------------------------------------------------------------------------------------- savepoints
-
-    def declare_savepoints(self, role: str, depth: int) -> None:
-        """Functions that remember, for every open savepoint of a role, its versions and locks at that moment."""
-        for level in range(depth):
-            for table in self.tables_of(role):
-                self.functions.declare(f"{table}.~saved{level}", [table], x.BOOL, False, ("hidden", "saved", table))
-                for part in self._version(table):
-                    function = self.functions.functions[part]
-                    self.functions.declare(
-                        f"{part}.~saved{level}", [table], function.domain, function.initial, ("hidden", "saved", table)
-                    )
-            for lock in self._locks(role):
-                function = self.functions.functions[lock]
-                self.functions.declare(f"{lock}.~saved{level}", function.params, function.domain, None, ("hidden", "saved"))
-
-    def _version(self, table: str) -> list[str]:
-        """The functions that make up an uncommitted version, its writer apart."""
-        parts = [f"{table}.{c}'" for c in sorted(self.uses[table].updated)]
-        return [*parts, f"{table}.~staying"] if self.uses[table].deleted else parts
-
-    def _locks(self, role: str) -> list[str]:
-        return [n for n in (f"{t}.~lock.{role}" for t in self.schema.tables) if n in self.functions.functions]
-
-    def savepoint(self, state: State, process: Expr, role: str, level: int) -> None:
-        """Remember the process's versions and locks."""
-        before = state.copy()
-        for table in self.tables_of(role):
-
-            def own(row: Expr, table: str = table) -> Expr:
-                return self.owns(before, table, row, process, role)
-
-            state.write_all(f"{table}.~saved{level}", lambda row, own=own: (own(row), x.TRUE))
-            for part in self._version(table):
-                state.write_all(f"{part}.~saved{level}", lambda row, own=own, part=part: (own(row), before.read(part, row)))
-        for lock in self._locks(role):
-            state.write_all(f"{lock}.~saved{level}", lambda p, row, lock=lock: (x.equal(p, process), before.read(lock, p, row)))
-
-    def forget(self, state: State, process: Expr, role: str, level: int) -> None:
-        """Drop what a savepoint remembers (released, or its transaction ended)."""
-        before = state.copy()
-        for table in self.tables_of(role):
-
-            def mine(row: Expr, table: str = table) -> Expr:
-                # ``saved`` belongs to the row's writer; after the transaction's end the writer is read before the end
-                return x.conj(
-                    x.truth(before.read(f"{table}.~saved{level}", row)), self.owns(State(self.functions), table, row, process, role)
-                )
-
-            for part in self._version(table):
-                initial = x.const(self.functions.functions[part].initial)
-                state.write_all(f"{part}.~saved{level}", lambda row, mine=mine, initial=initial: (mine(row), initial))
-            state.write_all(f"{table}.~saved{level}", lambda row, mine=mine: (mine(row), x.FALSE))
-        for lock in self._locks(role):
-            state.write_all(f"{lock}.~saved{level}", lambda p, _row: (x.equal(p, process), x.NULL))
-
-    def rollback_to(self, state: State, process: Expr, role: str, level: int) -> None:
-        """Go back to what the savepoint remembers; locks taken since are released."""
-        before = state.copy()
-        for table in self.tables_of(role):
-            use, definition = self.uses[table], self.schema.tables[table]
-
-            def own(row: Expr, table: str = table) -> Expr:
-                return self.owns(before, table, row, process, role)
-
-            def saved(row: Expr, table: str = table) -> Expr:
-                return x.truth(before.read(f"{table}.~saved{level}", row))
-
-            for part in self._version(table):
-                initial = x.const(self.functions.functions[part].initial)
-                state.write_all(
-                    part,
-                    lambda row, part=part, own=own, saved=saved, initial=initial: (
-                        own(row),
-                        x.ite(saved(row), before.read(f"{part}.~saved{level}", row), initial),
-                    ),
-                )
-            for column in definition.columns:
-                name = f"{table}.{column.name}"
-                if not column.serial and f"{name}'" not in self.functions.functions and use.inserted:
-                    default = x.const(self.default(definition, column))
-                    state.write_all(
-                        name,
-                        lambda row, table=table, own=own, saved=saved, default=default: (
-                            x.conj(own(row), x.neg(saved(row)), x.neg(self.live(before, table, row))),
-                            default,
-                        ),
-                    )
-            state.write_all(f"{table}.~writer", lambda row, own=own, saved=saved: (x.conj(own(row), x.neg(saved(row))), x.NULL))
-        for lock in self._locks(role):
-            state.write_all(lock, lambda p, row, lock=lock: (x.equal(p, process), before.read(f"{lock}.~saved{level}", p, row)))
 
     # ---------------------------------------------------------------------------------------------------------- locks
 

@@ -1,10 +1,11 @@
 """Time: which timestamps must be known, how exactly, and what a tick does to them.
 
-A timestamp is kept as its age in ticks.  Comparisons see differences of timestamps up to a greatest constant ``C`` only.  Sort the ages of all kept timestamps
-and the present (0): whenever two neighbours are more than ``C`` apart, how much more makes no difference to any comparison, now or later, since a tick moves all of
-them alike.  So a tick leaves everything beyond a gap of ``C + 1`` where it is: the gap shrinks by one, not below ``C + 1``.  Ages are then at most
-``C + 1`` times the number of timestamps, and the reduced system is bisimilar to the one with unbounded time (the argument for clock regions, Alur and Dill 1994,
-on differences instead of values).
+A timestamp is kept as its age in ticks.  Comparisons see differences of timestamps up to a greatest constant ``C`` only.  Sort
+the ages of all kept timestamps and the present (0): whenever two neighbours are more than ``C`` apart, how much more makes no
+difference to any comparison, now or later, since a tick moves all of them alike.  So a tick leaves everything beyond a gap of
+``C + 1`` where it is: the gap shrinks by one, not below ``C + 1``.  Ages are then at most ``C + 1`` times the number of
+timestamps, and the reduced system is bisimilar to the one with unbounded time (the argument for clock regions, Alur and Dill
+1994, on differences instead of values).
 """
 
 from __future__ import annotations
@@ -24,7 +25,9 @@ from txweave.system import expr as x
 from txweave.system.expr import Domain, Expr
 
 Node = tuple[str, ...]
-"""A place that holds a timestamp: ``("column", table, name)``, ``("variable", procedure, name)``, ``("rows", procedure, name, column)``."""
+"""A place that holds a timestamp: ``("column", table, name)``, ``("variable", procedure, name)``, ``("rows", procedure, name,
+column)``.
+"""
 
 
 @dataclass
@@ -150,7 +153,9 @@ def _sources(statement: object) -> dict[str, str | tree.Query]:
     return found
 
 
-def _statement(model: bound.BoundModel, flow: Flow, statement: tree.Statement, procedure: str, node: bound.Execute | None) -> None:
+def _statement(
+    model: bound.BoundModel, flow: Flow, statement: tree.Statement, procedure: str, node: bound.Execute | None
+) -> None:
     sources = _sources(statement)
     targets: list[Node] = []
     if node is not None:
@@ -175,7 +180,9 @@ def _statement(model: bound.BoundModel, flow: Flow, statement: tree.Statement, p
             pairs.extend(statement.on_conflict.sets)
     if not isinstance(statement, tree.Delete):
         for column, expression in pairs:
-            _assign(flow, _roots(model, flow, expression, sources, procedure), ("column", statement.table, column), expression.type)
+            _assign(
+                flow, _roots(model, flow, expression, sources, procedure), ("column", statement.table, column), expression.type
+            )
     if node is not None and node.rows is not None:
         targets = [("rows", procedure, node.rows, str(n)) for n in range(len(statement.returning))]
     for target, output in zip(targets, statement.returning, strict=False):
@@ -189,7 +196,9 @@ def _query(model: bound.BoundModel, flow: Flow, query: tree.Query, whole: object
         _assign(flow, _roots(model, flow, output.expression, sources, procedure), target, output.expression.type)
 
 
-def _compare_all(model: bound.BoundModel, flow: Flow, whole: object, sources: dict[str, str | tree.Query], procedure: str) -> None:
+def _compare_all(
+    model: bound.BoundModel, flow: Flow, whole: object, sources: dict[str, str | tree.Query], procedure: str
+) -> None:
     for node in walk(whole):
         compared: list[tree.Expr] = []
         match node:

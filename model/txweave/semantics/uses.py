@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from txweave.semantics.context import table_sources
-from txweave.semantics.statements import write_mode
 from txweave.semantics.storage import Use
+from txweave.semantics.writing import write_mode
 from txweave.spec import syntax
 from txweave.sql import program as bound
 from txweave.sql import tree
@@ -106,7 +106,9 @@ def _update(schema: tree.Schema, uses: dict[str, Use], role: str, table: str, co
     use.updated |= columns
     use.writers.add(role)
     use.requested.add(
-        "update" if columns & {c for u in schema.tables[table].uniques if u.where is None for c in u.columns} else "no key update"
+        "update"
+        if columns & {c for u in schema.tables[table].uniques if u.where is None for c in u.columns}
+        else "no key update"
     )
     _parents(schema, uses, role, schema.tables[table], columns)
 

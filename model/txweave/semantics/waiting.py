@@ -1,7 +1,8 @@
 """Waiting for locks: whom a blocked process waits for, in which order, and how the server breaks a cycle.
 
-A process waits for the *end of a transaction*.  The first to wait for a row waits for the holder; those who come later wait for the one before
-them (PostgreSQL: the tuple lock, ``src/backend/access/heap/README.tuplock``), so that a queue is served in order and its edges count in deadlocks.
+A process waits for the *end of a transaction*.  The first to wait for a row waits for the holder; those who come later wait
+for the one before them (PostgreSQL: the tuple lock, ``src/backend/access/heap/README.tuplock``), so that a queue is served in
+order and its edges count in deadlocks.
 """
 
 from __future__ import annotations
@@ -16,12 +17,16 @@ from txweave.system.expr import BOOL, Domain, Expr, Local
 
 def blocker(world: World, role: str) -> str:
     """The function: whom a process of the role waits for; NULL when nobody (any more)."""
-    return world.functions.declare(f"{role}.~blocker", [role], Domain(sorts=world.roles, nullable=True), None, ("blocker", role))
+    return world.functions.declare(
+        f"{role}.~blocker", [role], Domain(sorts=world.roles, nullable=True), None, ("blocker", role)
+    )
 
 
 def at(world: World, role: str, table: str) -> str:
     """The function: the row of the table that a process waits for; NULL when none."""
-    return world.functions.declare(f"{role}.~at.{table}", [role], Domain(sorts=(table,), nullable=True), None, ("at", role, table))
+    return world.functions.declare(
+        f"{role}.~at.{table}", [role], Domain(sorts=(table,), nullable=True), None, ("at", role, table)
+    )
 
 
 def todo(world: World, role: str, table: str) -> str:
@@ -89,14 +94,16 @@ def conflicting(ctx: Context, state: State, table: str, row: Expr, mode: str) ->
     """Some other process holds the row against ``mode``."""
     storage = ctx.world.storage
     parts = []
-    for role in ctx.world.roles:
+    for role in ctx.rivals():
         other = x.local(role, role)
         parts.append(x.exists((other,), storage.conflict(state, table, row, mode, ctx.process, other, role)))
     return x.disj(*parts)
 
 
 def to_wait_for(ctx: Context, state: State, table: str, row: Expr, mode: str, *, first: bool) -> Iterator[tuple[Local, Expr]]:
-    """For each role, a process to wait for: (local, condition).  Unless ``first`` (a waiter that was woken) the queue comes before the holder."""
+    """For each role, a process to wait for: (local, condition).  Unless ``first`` (a waiter that was woken) the queue comes
+    before the holder.
+    """
     world = ctx.world
     queue: list[tuple[str, str]] = [] if first else list(waiters(world, table))
 
@@ -105,7 +112,7 @@ def to_wait_for(ctx: Context, state: State, table: str, row: Expr, mode: str, *,
         return x.conj(x.neg(x.equal(process, ctx.process)), x.equal(state.read(name, process), row))
 
     nobody = x.conj(*(x.neg(x.exists((q,), queued(r, n, q))) for r, n in queue for q in [x.local(r, r)]))
-    for role in world.roles:
+    for role in ctx.rivals():
         other = x.local(role, role)
         holds = x.conj(nobody, world.storage.conflict(state, table, row, mode, ctx.process, other, role))
         last: Expr = x.FALSE

@@ -241,7 +241,7 @@ class Procedure:
 class Role:
     """The processes of one role in a scenario.
 
-    ``run``: procedures run in turn.  ``crash``, ``hang``: None, ``"anywhere"`` or step names after which the fault may come.
+    ``run``: procedures run in turn.  ``crash``, ``hang``: None, ``"anywhere"``, or the steps just before which the fault may come.
     ``errors``: pairs (step name or ``anywhere``, error name) that may be raised at a statement.
     ``fair``: started | weak | strong | none.  ``restart``: a crashed process starts anew.
     ``forever``: faults (crash, hang, errors) that may recur for ever.  ``arguments``: values for the procedures' inputs.

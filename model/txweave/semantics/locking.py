@@ -1,0 +1,202 @@
+"""SELECT … FOR UPDATE and its weaker forms: waiting, SKIP LOCKED, NOWAIT, LIMIT."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from txweave.semantics import results, waiting
+from txweave.semantics.context import Context, keyed, limit_of, single_row, table_sources, walk
+from txweave.semantics.outcome import Outcome, failed, ok, out
+from txweave.semantics.relations import ordered_before
+from txweave.semantics.rowwise import RowByRow, outermost_subqueries
+from txweave.semantics.symbolic import State
+from txweave.semantics.terms import Branch
+from txweave.sql import program as bound
+from txweave.sql import tree
+from txweave.system import expr as x
+from txweave.system.expr import Expr, Local
+
+
+class Locking(RowByRow):
+    """SELECT … FOR UPDATE and its weaker forms."""
+
+    def __init__(self, ctx: Context, node: bound.Execute, query: tree.Query, lock: tree.RowLock) -> None:
+        super().__init__(ctx, node)
+        self.query = query
+        sources = {s.source: s.table for s in table_sources(query.source)}
+        self.lock = lock
+        self.joined = len(sources) > 1 or not isinstance(query.source, tree.TableSource)
+        if len(query.locks) > 1 or len(lock.sources) != 1:
+            self.world.report.error(
+                "M415",
+                lock.span or ctx.span,
+                "locking the rows of several tables in one SELECT is not modelled",
+                "name one table: FOR UPDATE OF t",
+            )
+        self.source = lock.sources[0]
+        self.table = sources[self.source]
+        self.mode, self.wait = lock.mode, lock.wait
+        self.keyed = not self.joined and keyed(query.where, self.source, self.storage.schema.tables[self.table])
+        self.subqueries = outermost_subqueries(query.where)
+        self.limit = limit_of(query)
+
+    def where(self) -> tree.Expr | None:
+        """The WHERE."""
+        return self.query.where
+
+    def outcomes(self, state: State, resumed: str) -> list[Outcome]:
+        """All outcomes; SKIP LOCKED and NOWAIT never wait."""
+        if self.wait == "wait" and not self.joined and self.limit is None:
+            return super().outcomes(state, resumed)
+        if self.wait == "wait" and not self.joined and self.limit == 1:
+            return self._first(state, resumed)
+        return self._at_once(state)
+
+    def _row(self, branch: Branch) -> Expr:
+        return dict(branch.sources)[self.source]
+
+    def _at_once(self, state: State) -> list[Outcome]:
+        """Without waiting: SKIP LOCKED drops busy rows, NOWAIT fails on one, and a plain lock over a join must find all rows
+        free.
+        """
+        ctx = self.ctx
+        found: list[Outcome] = []
+        branches = self.ctx.relations(state).rows(self.query, self.ctx.env(state))
+        if len(branches) > 1:
+            self.world.report.error(
+                "M413", self.query.span or ctx.span, "locking over an outer join is not modelled", "write it as a subquery"
+            )
+            return []
+        for branch in branches:
+            busy = waiting.conflicting(ctx, state, self.table, self._row(branch), self.mode)
+            if self.wait == "skip locked":
+                found.extend(self._take(state, replace(branch, condition=x.conj(branch.condition, x.neg(busy))), x.TRUE))
+                continue
+            some = x.exists(branch.locals, x.conj(branch.condition, busy))
+            if self.wait == "nowait":
+                if self.limit is None:
+                    found.append(failed(some, state, "lock_not_available"))
+                else:
+                    found.append(out(some, state, f"NOWAIT with LIMIT meets a locked row ({self.table})"))
+            else:
+                found.append(out(some, state, f"waiting in a join or with LIMIT ({self.table})"))
+            found.extend(self._take(state, branch, x.neg(some)))
+        return found
+
+    def _take(self, state: State, branch: Branch, guard: Expr) -> list[Outcome]:
+        """Lock the result rows and return them."""
+        ctx = self.ctx
+        found: list[Outcome] = []
+        choices = (
+            [((), x.TRUE, branch)] if self.limit is None else results.limited(ctx, branch, self.query.order_by, self.limit)
+        )
+        for params, condition, kept in choices:
+            after = state.copy()
+            target = x.local(self.table, self.table)
+            chosen = x.exists(kept.locals, x.conj(kept.condition, x.equal(self._row(kept), target)))
+            self.storage.lock_all(after, self.table, chosen, target, self.mode, ctx.process, ctx.role)
+            one = self.keyed or single_row(self.storage.schema, self.query)
+            for outcome in results.deliver(ctx, self.node, after, x.TRUE, [kept], None, one=one):
+                found.append(outcome.given(x.conj(guard, condition), params))
+        return found
+
+    def apply(self, state: State, chosen: Expr, row: Local, kept: dict[int, Expr]) -> list[Outcome]:
+        """Lock the chosen rows."""
+        del kept
+        after = state.copy()
+        self.storage.lock_all(after, self.table, chosen, row, self.mode, self.ctx.process, self.ctx.role)
+        return [ok(x.TRUE, after)]
+
+    def finish(self, state: State, done: Expr, row: Local, guard: Expr, label: str, note: str) -> list[Outcome]:
+        """The rows, in their newest version."""
+        relations = self.ctx.relations(state)
+        env = relations.scope(self.ctx.env(state), {self.source: relations.table(self.source, self.table, row)})
+        columns = tuple(self.world.terms.value(o.expression, env) for o in self.query.outputs)
+        order = tuple(self.world.terms.value(k.expression, env) for k in self.query.order_by)
+        branch = Branch((row,), done, columns, order, ((self.source, row),))
+        one = self.keyed or single_row(self.storage.schema, self.query)
+        return results.deliver(
+            self.ctx, self.node, state, guard, [branch], None, one=one, label=label, note=note
+        )
+
+    def _first(self, state: State, resumed: str) -> list[Outcome]:
+        """LIMIT 1: rows are tried in order until one can be had; a busy one is waited for."""
+        ctx, table, terms = self.ctx, self.table, self.world.terms
+        row, here = x.local(self.source, table), x.local(table, table)
+        found: list[Outcome] = []
+        updated = self.storage.uses[table].updated
+        moving = any(
+            isinstance(n, tree.ColumnRef) and n.column in updated for k in self.query.order_by for n in walk(k.expression)
+        )
+        place: Expr = x.TRUE
+        base = state
+        if resumed:
+            place = x.equal(state.read(waiting.at(self.world, ctx.role, table), ctx.process), here)
+            rest = x.truth(state.read(waiting.todo(self.world, ctx.role, table), ctx.process, row))
+            if moving:
+                return [out(place, state, f"ORDER BY an updated column after waiting ({table})", (here,))]
+            base = state.copy()
+            waiting.clear(ctx, base)
+        else:
+            rest = self.candidates(state, row)
+        there = self.storage.visible(state, table, row, ctx.process, ctx.role)
+        busy = x.conj(rest, there, waiting.conflicting(ctx, state, table, row, self.mode))
+        kept: dict[int, Expr] = {}
+        choices: tuple[Local, ...] = ()
+        matches: Expr = x.TRUE
+        if resumed:
+            kept, choices = self._kept(state, row)
+            if choices:
+                several = x.exists((row,), x.conj(rest, there, x.neg(x.equal(row, here))))
+                found.append(out(x.conj(place, several), state, self._unknown(), (here,)))
+                place = x.conj(place, x.neg(several))
+            where = self.where()
+            matches = x.TRUE if where is None else terms.true(where, self.env(state, row, kept))
+        eligible = x.conj(rest, there, x.disj(busy, matches))
+        env = self.env(state, row, {})
+        order = tuple(terms.value(k.expression, env) for k in self.query.order_by)
+        mine = x.local(table, table)
+
+        def at(node: Expr, place_: Expr) -> Expr:
+            return x.substitute(node, {row: place_})
+
+        def earlier(than: Expr) -> Expr:
+            return ordered_before(terms, self.query.order_by, order, tuple(at(o, than) for o in order)) if order else x.FALSE
+
+        # The row that was waited for comes first: it was reached in order.
+        first = x.neg(x.exists((row,), x.conj(eligible, earlier(mine))))
+        if resumed:
+            first = x.ite(at(eligible, here), x.equal(mine, here), first)
+        chosen = x.conj(place, at(eligible, mine), first)
+        params = (here, mine, *choices) if resumed else (mine, *choices)
+        passed = base.copy()
+        if resumed:
+            skipped = x.conj(rest, there, x.neg(busy), x.neg(matches), x.disj(x.equal(row, here), earlier(mine)))
+            self.lock_only(passed, skipped, row)
+        taken = passed.copy()
+        self.storage.lock_all(taken, table, x.equal(row, mine), row, self.mode, ctx.process, ctx.role)
+        label = "ok after waiting" if resumed else "ok"
+        for outcome in self.finish(taken, x.equal(row, mine), row, x.TRUE, label, ""):
+            found.append(outcome.given(x.conj(chosen, x.neg(at(busy, mine))), params))
+        nothing = base.copy()
+        if resumed:
+            self.lock_only(nothing, x.conj(rest, there, x.neg(matches)), row)
+        for outcome in self.finish(nothing, x.FALSE, row, x.TRUE, "no row", ""):
+            none_left = x.conj(place, x.neg(x.exists((row,), eligible)))
+            found.append(outcome.given(none_left, (here, *choices) if resumed else choices))
+        for again in (False, True) if resumed else (False,):
+            for other, condition in waiting.to_wait_for(ctx, state, table, mine, self.mode, first=again):
+                after = passed.copy()
+                after.write(waiting.at(self.world, ctx.role, table), (ctx.process,), mine)
+                waiting.begin_wait(ctx, after, other)
+                gone = x.conj(rest, x.disj(x.equal(row, mine), x.conj(x.neg(earlier(mine)), eligible)))
+                after.write_all(
+                    waiting.todo(self.world, ctx.role, table),
+                    lambda p, r, gone=gone: (x.equal(p, ctx.process), x.substitute(gone, {row: r})),
+                )
+                if not resumed:
+                    self._keep(state, after, row, rest)
+                same = x.TRUE if not resumed else x.equal(mine, here) if again else x.neg(x.equal(mine, here))
+                guard = x.conj(chosen, at(busy, mine), same, condition)
+                found.append(Outcome("wait", guard, after, "waits", (*params, other), note="waits for"))
+        return found

@@ -1,0 +1,327 @@
+"""What UPDATE, DELETE and SELECT … FOR have in common: rows one after the other, waits, and a second look."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+
+from txweave.semantics import waiting
+from txweave.semantics.context import UNKNOWN, Context, conjuncts, walk
+from txweave.semantics.outcome import Outcome, ok, out
+from txweave.semantics.symbolic import State
+from txweave.semantics.terms import Env
+from txweave.sql import program as bound
+from txweave.sql import tree
+from txweave.system import expr as x
+from txweave.system.expr import Expr, Local
+
+_MOST_ROWS = 6
+"""Up to this many rows, every subset that a statement may have locked before it waits is an outcome of its own."""
+
+
+def outermost_subqueries(*parts: tree.Expr | None) -> list[tree.Expr]:
+    """The subqueries of expressions that are in no other subquery: inner ones belong to them."""
+    found = [n for part in parts for n in walk(part) if isinstance(n, tree.Exists | tree.InQuery | tree.ScalarQuery)]
+    inner = {id(n) for s in found for n in list(walk(s))[1:]}
+    return [s for s in found if id(s) not in inner]
+
+
+class RowByRow(ABC):
+    """Statements that lock rows one after the other, and may wait in the middle (UPDATE, DELETE, SELECT … FOR).
+
+    The candidates are the rows that match in the statement's snapshot.  A conflict makes the statement wait: it has dealt with
+    some of the others (every subset is possible, since the order is not determined), and keeps the rest in ``todo``.  After the
+    wait a row is looked at in its newest version: gone, no longer matching (then it stays locked), or matching.
+    """
+
+    mode: str
+    table: str
+    source: str
+
+    def __init__(self, ctx: Context, node: bound.Execute) -> None:
+        self.ctx = ctx
+        self.node = node
+        self.world = ctx.world
+        self.storage = ctx.world.storage
+        self.keyed = False
+        self.joined = False
+        self.subqueries: list[tree.Expr] = []
+        self.wait = "wait"
+        self.counts = bool(node.into or node.rows or node.affected)
+
+    # What the kinds of statements differ in ------------------------------------------------------------------------
+
+    @abstractmethod
+    def where(self) -> tree.Expr | None:
+        """The condition on the target row."""
+
+    def env(self, state: State, row: Expr, kept: dict[int, Expr]) -> Env:
+        """Expressions over the target row in a state."""
+        relations = self.ctx.relations(state)
+        return relations.scope(self.ctx.env(state, kept), {self.source: relations.table(self.source, self.table, row)})
+
+    @abstractmethod
+    def apply(self, state: State, chosen: Expr, row: Local, kept: dict[int, Expr]) -> list[Outcome]:
+        """The effect on all chosen rows (over ``row``) at once; exits ``ok``, ``error``, ``redo`` or ``out``."""
+
+    @abstractmethod
+    def finish(self, state: State, done: Expr, row: Local, guard: Expr, label: str, note: str) -> list[Outcome]:
+        """The normal end; ``done`` (over ``row``) are the rows dealt with."""
+
+    # Shared -------------------------------------------------------------------------------------------------------
+
+    def candidates(self, state: State, row: Local) -> Expr:
+        """The rows that match in the snapshot."""
+        there = self.storage.visible(state, self.table, row, self.ctx.process, self.ctx.role)
+        where = self.where()
+        holds = x.TRUE if where is None else self.world.terms.true(where, self.env(state, row, {}))
+        return x.conj(there, holds)
+
+    def outcomes(self, state: State, resumed: str) -> list[Outcome]:
+        """All outcomes."""
+        row = x.local(self.source, self.table)
+        if resumed == "wait":
+            return self._resume(state, row)
+        chosen = self.candidates(state, row)
+        return self._go_on(state, chosen, row, x.FALSE, x.TRUE, fresh=True, label="ok", note="")
+
+    def _resume(self, state: State, row: Local) -> list[Outcome]:
+        """After waiting for the row ``at``."""
+        ctx, table = self.ctx, self.table
+        at = waiting.at(self.world, ctx.role, table)
+        here = x.local(table, table)
+        place = x.equal(state.read(at, ctx.process), here)
+        rest: Expr = (
+            x.FALSE
+            if self.keyed
+            else x.conj(
+                x.truth(state.read(waiting.todo(self.world, ctx.role, table), ctx.process, row)), x.neg(x.equal(row, here))
+            )
+        )
+        done: Expr = x.FALSE
+        if self.counts and not self.keyed:
+            done = x.truth(state.read(waiting.got(self.world, ctx.role, table), ctx.process, row))
+        there = self.storage.visible(state, table, here, ctx.process, ctx.role)
+        busy = waiting.conflicting(ctx, state, table, here, self.mode)
+        found: list[Outcome] = []
+        # Taken by another process in the meantime: wait again, now for that one.
+        for other, condition in waiting.to_wait_for(ctx, state, table, here, self.mode, first=True):
+            again = state.copy()
+            waiting.begin_wait(ctx, again, other)
+            guard = x.conj(place, there, condition)
+            found.append(Outcome("wait", guard, again, "waits again", (here, other), note="the row is locked again: waits on"))
+        kept, choices = self._kept(state, here)
+        env = self.env(state, here, kept)
+        where = self.where()
+        matches = x.TRUE if where is None else self.world.terms.true(where, env)
+        cleared = state.copy()
+        waiting.clear(ctx, cleared)
+        # The row is gone: those who queue behind for it may go on as well.
+        gone = cleared.copy()
+        waiting.release_row(self.world, gone, ctx.process, table, here)
+        if there is not x.TRUE:
+            for outcome in self._go_on(
+                gone, rest, row, done, x.TRUE, fresh=False, label="row gone", note="after waiting the row is gone"
+            ):
+                found.append(outcome.given(x.conj(place, x.neg(there)), (here,)))
+        free = x.conj(place, there, x.neg(busy))
+        # It no longer matches: PostgreSQL has locked the newest version before it looks, and keeps the lock.
+        if matches is not x.TRUE:
+            skipped = cleared.copy()
+            self.lock_only(skipped, x.equal(row, here), row)
+            note = "after waiting the row no longer matches: left alone, but locked"
+            for outcome in self._go_on(skipped, rest, row, done, x.TRUE, fresh=False, label="no longer matches", note=note):
+                found.append(outcome.given(x.conj(free, x.neg(matches)), (here, *choices)))
+        for first in self.apply(cleared.copy(), x.equal(row, here), row, kept):
+            if first.exit != "ok":
+                found.append(first.given(x.conj(free, matches), (here, *choices)))
+                continue
+            now = x.disj(done, x.equal(row, here))
+            for outcome in self._go_on(
+                first.state, rest, row, now, first.guard, fresh=False, label="ok after waiting", note=""
+            ):
+                found.append(outcome.given(x.conj(free, matches), (here, *choices, *first.params)))
+        return found
+
+    def _go_on(
+        self, state: State, rest: Expr, row: Local, done: Expr, guard: Expr, *, fresh: bool, label: str, note: str
+    ) -> list[Outcome]:
+        """Deal with the remaining rows: all of them, or up to one that must be waited for."""
+        ctx, table = self.ctx, self.table
+        found: list[Outcome] = []
+        if rest is x.FALSE:
+            return self.finish(state, done, row, guard, label, note)
+        there = self.storage.visible(state, table, row, ctx.process, ctx.role)
+        busy = x.conj(rest, x.TRUE if fresh else there, waiting.conflicting(ctx, state, table, row, self.mode))
+        act: Expr = rest
+        locked_only: Expr = x.FALSE
+        kept: dict[int, Expr] = {}
+        if not fresh:
+            kept, unknown = self._kept_others(state, row, x.conj(rest, there))
+            if unknown is not x.FALSE:
+                found.append(out(x.conj(guard, unknown), state, self._unknown()))
+                guard = x.conj(guard, x.neg(unknown))
+            where = self.where()
+            matches = x.TRUE if where is None else self.world.terms.true(where, self.env(state, row, kept))
+            act, locked_only = x.conj(rest, there, matches), x.conj(rest, there, x.neg(matches))
+        blocked = x.exists((row,), busy)
+        whole = state.copy()
+        if locked_only is not x.FALSE:
+            self.lock_only(whole, locked_only, row)
+        for outcome in self.apply(whole, act, row, kept):
+            if outcome.exit != "ok":
+                found.append(outcome.given(x.conj(guard, x.neg(blocked))))
+                continue
+            for last in self.finish(outcome.state, x.disj(done, act), row, x.conj(guard, outcome.guard), label, note):
+                found.append(last.given(x.neg(blocked), outcome.params))
+        if blocked is x.FALSE:
+            return found
+        if self.joined:
+            found.append(out(x.conj(guard, blocked), state, f"waiting in a join ({table})"))
+            return found
+        found.extend(o.given(guard) for o in self._wait(state, rest, act, locked_only, busy, row, done, fresh=fresh, kept=kept))
+        return found
+
+    def _wait(
+        self,
+        state: State,
+        rest: Expr,
+        act: Expr,
+        locked_only: Expr,
+        busy: Expr,
+        row: Local,
+        done: Expr,
+        *,
+        fresh: bool,
+        kept: dict[int, Expr],
+    ) -> list[Outcome]:
+        """Wait for one of the busy rows, having dealt with any subset of those that are free."""
+        ctx, table, size = self.ctx, self.table, self.storage.sizes[self.table]
+        found: list[Outcome] = []
+        here = x.local(table, table)
+        masks: tuple[Local, ...] = ()
+        taken: Expr = x.FALSE
+        canonical: Expr = x.TRUE
+        if not self.keyed and size > 1:
+            if size > _MOST_ROWS:
+                self.world.report.error(
+                    "M414",
+                    ctx.span,
+                    f"a statement that may wait could lock any subset of {size} rows of {table} before it does",
+                    f"lower the bound on {table} to {_MOST_ROWS}, or name one row by its key",
+                )
+                return []
+            masks = tuple(x.local("taken", x.BOOL) for _ in range(size))
+            bits = [x.conj(x.equal(row, x.const(x.Elem(table, i))), x.truth(mask)) for i, mask in enumerate(masks)]
+            taken = x.disj(*bits)
+            canonical = x.forall((row,), x.implies(taken, x.conj(rest, x.neg(busy), x.neg(x.equal(row, here)))))
+        before = state
+        state = state.copy()
+        if locked_only is not x.FALSE:
+            self.lock_only(state, x.conj(locked_only, taken), row)
+        partial = [ok(x.TRUE, state)] if taken is x.FALSE else self.apply(state, x.conj(act, taken), row, kept)
+        is_busy = x.substitute(busy, {row: here})
+        for first in partial:
+            if first.exit != "ok":
+                found.append(first.given(x.conj(is_busy, canonical), (here, *masks)))
+                continue
+            for other, condition in waiting.to_wait_for(ctx, before, table, here, self.mode, first=False):
+                after = first.state.copy()
+                after.write(waiting.at(self.world, ctx.role, table), (ctx.process,), here)
+                waiting.begin_wait(ctx, after, other)
+                if not self.keyed:
+                    left = x.conj(rest, x.neg(taken))
+                    after.write_all(
+                        waiting.todo(self.world, ctx.role, table),
+                        lambda p, r, left=left: (x.equal(p, ctx.process), x.substitute(left, {row: r})),
+                    )
+                    if self.counts:
+                        dealt = x.disj(done, x.conj(act, taken))
+                        after.write_all(
+                            waiting.got(self.world, ctx.role, table),
+                            lambda p, r, dealt=dealt: (x.equal(p, ctx.process), x.substitute(dealt, {row: r})),
+                        )
+                if fresh:
+                    self._keep(before, after, row, rest)
+                guard = x.conj(is_busy, canonical, condition, first.guard)
+                found.append(Outcome("wait", guard, after, "waits", (here, *masks, other, *first.params), note="waits for"))
+        return found
+
+    def lock_only(self, state: State, chosen: Expr, row: Local) -> None:
+        """A row that was waited for and then found not to match stays locked to the end of the transaction."""
+        name = f"{self.table}.~lock.{self.ctx.role}"
+        if name in self.world.functions.functions and self.mode in self.world.functions.functions[name].domain.values:
+            self.storage.lock_all(state, self.table, chosen, row, self.mode, self.ctx.process, self.ctx.role)
+        elif self.ctx.role in self.storage.uses[self.table].writers:
+            self.storage.update_all(state, self.table, chosen, row, {}, self.ctx.process, self.ctx.role)
+
+    # Subqueries keep the value that they had in the statement's snapshot ------------------------------------------------
+
+    def _pure(self) -> dict[int, Expr]:
+        """Subqueries that are a conjunct of the WHERE by themselves: true (or false) for every candidate."""
+        found: dict[int, Expr] = {}
+        for part in conjuncts(self.where()):
+            if isinstance(part, tree.Exists | tree.InQuery):
+                found[id(part)] = x.TRUE
+            elif isinstance(part, tree.Not) and isinstance(part.operand, tree.Exists | tree.InQuery):
+                found[id(part.operand)] = x.FALSE
+        return found
+
+    def _holder(self, number: int) -> str:
+        name = f"{self.ctx.role}.~kept.{self.ctx.scope}{self.table}.{number}"
+        return self.world.functions.declare(
+            name, [self.ctx.role, self.table], UNKNOWN, None, ("kept", self.ctx.role, self.table)
+        )
+
+    def _moving(self, node: tree.Expr) -> bool:
+        """Whether the subquery depends on columns of the target that some procedure updates."""
+        updated = self.storage.uses[self.table].updated
+        return any(isinstance(n, tree.ColumnRef) and n.source == self.source and n.column in updated for n in walk(node))
+
+    def _kept(self, state: State, row: Expr) -> tuple[dict[int, Expr], tuple[Local, ...]]:
+        """The values of the subqueries for a row after waiting, and parameters where either value is possible."""
+        found: dict[int, Expr] = {}
+        choices: list[Local] = []
+        pure = self._pure()
+        for number, node in enumerate(self.subqueries):
+            if self._open(node):
+                choices.append(x.local("plan", x.BOOL))
+                found[id(node)] = x.truth(choices[-1])
+                self.world.notes.add(
+                    "after waiting, a subquery that depends on an updated column of the row waited for may be evaluated either way "
+                    "(it depends on the plan): both are explored"
+                )
+            elif id(node) in pure:
+                found[id(node)] = pure[id(node)]
+            else:
+                found[id(node)] = state.read(self._holder(number), self.ctx.process, row)
+        return found, tuple(choices)
+
+    def _kept_others(self, state: State, row: Local, left: Expr) -> tuple[dict[int, Expr], Expr]:
+        """The same for the other rows that are left after waiting, and the condition that they are not known."""
+        moving = {id(node): x.FALSE for node in self.subqueries if self._open(node)}
+        known = {number: node for number, node in enumerate(self.subqueries) if id(node) not in moving}
+        pure = self._pure()
+        found: dict[int, Expr] = dict(moving)
+        for number, node in known.items():
+            held = state.read(self._holder(number), self.ctx.process, row) if id(node) not in pure else pure[id(node)]
+            found[id(node)] = held
+        return found, x.exists((row,), left) if moving else x.FALSE
+
+    def _open(self, node: tree.Expr) -> bool:
+        """Whether either value of the subquery is possible after waiting."""
+        return self._moving(node) and isinstance(node, tree.Exists | tree.InQuery)
+
+    def _unknown(self) -> str:
+        return f"waiting with several rows and a subquery over an updated column ({self.table})"
+
+    def _keep(self, before: State, after: State, row: Local, rest: Expr) -> None:
+        """Remember the subqueries' values for the rows that are left."""
+        pure = self._pure()
+        env = self.env(before, row, {})
+        for number, node in enumerate(self.subqueries):
+            if id(node) in pure or self._open(node):
+                continue
+            value = x.ite(rest, self.world.terms.value(node, env), x.NULL)
+            after.write_all(
+                self._holder(number), lambda p, r, value=value: (x.equal(p, self.ctx.process), x.substitute(value, {row: r}))
+            )
