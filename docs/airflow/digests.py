@@ -2,10 +2,12 @@
 
     python docs/airflow/digests.py apache_airflow_core-3.3.2-py3-none-any.whl …
 
-reads wheels (``pip download --no-deps apache-airflow-core==3.3.2``), computes the digest of every function named in ``sources.json`` and compares it
-with what is recorded there for that release; for a release that is not recorded it prints the lines to record, and what differs from the last
-one.  A digest is of the function's syntax tree: comments and layout do not change it, and neither does the version of Python.
+reads wheels (``pip download --no-deps apache-airflow-core==3.3.2``), computes the digest of every function named in
+``sources.json`` and compares it with what is recorded there for that release; for a release that is not recorded it prints the
+lines to record, and what differs from the last one.  A digest is of the function's syntax tree: comments and layout do not
+change it, and neither does the version of Python.
 """
+# ruff: noqa: T201 - a script that prints its findings
 
 from __future__ import annotations
 

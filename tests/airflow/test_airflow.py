@@ -81,7 +81,6 @@ def test_studies_compose_and_say_how_long(path: Path):
     study = load_study(path)
     assert study.cases
     for case in study.cases:
-        bind_model(case.model)
         for name, expected in case.expect.items():
             assert expected.verdict != "violated" or expected.length is not None, f"{case.name}: {name}"
 
@@ -131,3 +130,18 @@ def test_digest_follows_the_code_and_nothing_else():
     assert one["A.f"] != digests("class A:\n    def f(self, x):\n        return x + 2\n")["A.f"]
     # Written down, so that another version of Python has to find the same.
     assert one == {"A.f": "5e5e5f509fcd"}
+
+
+def test_commands_of_the_documentation_name_what_exists():
+    properties = set(load_model(MODEL).properties)
+    cases = {path.name: {case.name for case in load_study(path).cases} for path in STUDIES}
+    seen = 0
+    for path in DOCS.glob("*.md"):
+        for line in path.read_text(encoding="utf-8").splitlines():
+            studies = re.findall(r"([\w-]+\.study\.yaml)", line)
+            for name in re.findall(r"--case '?([\w\[\]=-]+)", line):
+                assert name in cases[studies[0]], f"{path.name}: {name}"
+                seen += 1
+            assert set(re.findall(r"--story (\w+)", line)) <= properties, line
+            assert set(studies) <= set(cases), line
+    assert seen > 10

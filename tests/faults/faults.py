@@ -72,7 +72,7 @@ fault(
     "semantics",
     "return x.ite(own, self.staying(state, table, row), self.live(state, table, row))",
     "return self.live(state, table, row)",
-    CONSTRAINTS + "cascade_goes_on_to_grandchildren",
+    PROGRAMS + "own_insertions_and_deletions_are_seen",
 )
 fault(
     "versions",
@@ -82,7 +82,7 @@ fault(
     "return x.ite(own, self.staying(state, table, row), self.live(state, table, row))",
     "return x.disj(x.conj(x.neg(x.equal(self.writer(state, table, row), x.NULL)), self.staying(state, table, row)), "
     "x.conj(x.neg(own), self.live(state, table, row)))",
-    CONSTRAINTS + "an_uncommitted_parent_of_another_is_missing",
+    PROGRAMS + "uncommitted_writes_of_others_are_not_seen",
 )
 fault(
     "versions",
@@ -249,7 +249,7 @@ fault(
     "semantics",
     "            self.lock_only(skipped, x.equal(row, here), row)\n",
     "",
-    ROWS + "a_row_that_no_longer_matches_stays_locked",
+    PROGRAMS + "a_row_that_fails_the_second_look_stays_locked",
 )
 fault(
     "waiting",
@@ -400,7 +400,7 @@ fault(
     "semantics",
     "theirs = x.conj(x.equal(storage.writer(state, name, rival), other), x.disj(committed, uncommitted))",
     "theirs = x.conj(x.equal(storage.writer(state, name, rival), other), uncommitted)",
-    CONSTRAINTS + "a_key_that_an_uncommitted_update_gives_up_is_waited_for",
+    PROGRAMS + "a_key_that_is_being_given_up_may_come_back",
 )
 fault(
     "constraints",
@@ -409,7 +409,7 @@ fault(
     "semantics",
     "x.disj(x.conj(nobody, committed), x.conj(own, uncommitted))",
     "x.disj(committed, x.conj(own, uncommitted))",
-    CONSTRAINTS + "an_insert_waits_for_an_uncommitted_delete",
+    PROGRAMS + "a_key_that_is_being_deleted_is_waited_for",
 )
 fault(
     "constraints",
@@ -438,7 +438,7 @@ fault(
         applies.append(""",
     """    if unique.where is not None:
         applies.append(x.TRUE or """,
-    CONSTRAINTS + "a_partial_index_concerns_the_rows_of_its_predicate_only",
+    PROGRAMS + "a_row_outside_of_a_partial_index_has_no_rivals",
 )
 fault(
     "constraints",
@@ -546,7 +546,7 @@ fault(
     "semantics",
     """                    found.append((Outcome("redo", guard, waits, "waits", (other,), note="waits for"), x.NULL))
 """,
-    """                    found.append((ok(guard, state), x.NULL))
+    """                    found.append((ok(guard, state, params=(other,)), x.NULL))
 """,
     CONSTRAINTS + "do_nothing_waits_and_then_does_nothing",
 )
@@ -558,6 +558,7 @@ fault(
     "            if not (serial or waits):\n",
     "            if True:\n",
     CONSTRAINTS + "a_slot_that_a_variable_refers_to_is_not_used_again",
+    PROGRAMS + "an_id_is_not_used_again_while_a_waiting_statement_means_its_row",
 )
 fault(
     "constraints",
@@ -566,7 +567,7 @@ fault(
     "semantics",
     'waits = function.about[0] in ("at", "todo")',
     "waits = False",
-    ROWS + "a_row_that_was_deleted_and_inserted_again_is_another_one",
+    PROGRAMS + "a_row_slot_is_not_used_again_while_a_statement_waits_for_its_old_row",
 )
 fault(
     "constraints",
@@ -664,8 +665,8 @@ fault(
     "semantics",
     """                if node.operand is not None:
                     condition""",
-    """                if node.operand is None:
-                    condition""",
+    """                if node.operand is not None:
+                    unused""",
     QUERIES + "rows",
 )
 fault(
@@ -1143,7 +1144,7 @@ fault(
     "engines/explicit/liveness.py",
     "if best is None or len(lasso.stem) < len(best.stem):",
     "if best is None:",
-    LIVENESS + "the_shortest_of_all_rows_is_reported",
+    "faults/test_faults_engines.py::test_the_row_with_the_shortest_stem_is_reported_though_another_was_pending_first",
 )
 fault(
     "liveness",
@@ -1172,7 +1173,7 @@ fault(
             return""",
     """        if not self.exploration:
             return""",
-    LIVENESS + "a_state_that_was_not_expanded_is_no_end",
+    LIVENESS + "a_state_that_was_not_expanded_is_no_deadlock",
 )
 fault(
     "liveness",
@@ -1240,7 +1241,8 @@ fault(
     "engines/explicit/layout.py",
     "width = (len(codes.boxes) - 1).bit_length()",
     "width = min(2, (len(codes.boxes) - 1).bit_length())",
-    EXPLICIT + "known_numbers",
+    EXPLICIT + "shortest_counterexamples",
+    CODE + "wide_states",
 )
 fault(
     "explicit",
@@ -1456,7 +1458,7 @@ fault(
     "the states of a trace are those that the reference finds",
     "judge.py",
     "if not self.agrees(where, state, taken.state):",
-    "if not self.agrees(where, state, taken.state) and not self.problems:",
+    "if not taken:",
     JUDGE + "every_wrong_value_in_every_state_is_found",
 )
 fault(
@@ -1643,7 +1645,7 @@ fault(
     "spec/weave.py",
     "                elif other is not None:\n",
     "                elif other is None and found is None:\n",
-    SPEC + "fixes.py::test_a_conflict_names_both_places",
+    SPEC + "diagnostics.py::test_fixture[F210-and-with-or.study.yaml]",
 )
 fault(
     "spec",
@@ -1652,7 +1654,7 @@ fault(
     "spec/weave.py",
     "for word, place in whole[:1]:",
     "for word, place in whole[:0]:",
-    SPEC + "fixes.py::test_a_conflict_names_both_places",
+    SPEC + "diagnostics.py::test_fixture[F210-replace-and-set.study.yaml]",
 )
 
 # ------------------------------------------------------------------------------------------------------------------ check

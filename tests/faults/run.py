@@ -4,8 +4,10 @@
     python tests/faults/run.py --list           what there is
     python tests/faults/run.py --only NAME      one or several of them
 
-Each fault is a patch of one source file (``faults.py``) with the smallest selection of tests that must notice it.  The working tree is
-never touched: the package is copied, patched there, and the tests are run with the copy in front of everything else on the path.
+Each fault is a patch of one source file (``faults.py``) with the smallest selection of tests that must notice it.
+The working
+tree is never touched: the package is copied, patched there, and the tests are run with the copy in front of everything else on
+the path.
 First every selected test must pass on an unpatched copy.
 
 Exit status: 0 every fault was noticed, 1 one survived, 2 the run says nothing (a patch does not apply, a selected test fails or is

@@ -43,7 +43,7 @@ def test_numbers_beyond_a_domain_do_not_spoil_a_proof() -> None:
 
 @pytest.mark.parametrize("timed", [True, False])
 def test_time_passes_on_the_loop_of_a_lasso(timed: bool) -> None:
-    edges = [Edge(0, 0), toys.tick(0, 1), toys.tick(1, 1)]
+    edges = [Edge(0, 0, 0), toys.tick(0, 1), toys.tick(1, 1)]
     grounded = ground(toys.graph(2, edges, rows=[0], goal=[1], fairness=["weak"], timed=timed))
     found = z3.check(grounded, ["leads"], Limits(max_depth=5)).verdicts["leads"]
     assert explicit.check(grounded, ["leads"]).verdicts["leads"].status is (Status.HOLDS if timed else Status.VIOLATED)
@@ -65,3 +65,11 @@ def test_what_fixes_add_has_one_order() -> None:
     made = [apply_fixes(model, order) for order in permutations(fixes)]
     shapes = {(tuple(m.procedures), tuple(text.value for text in m.schema), m.fixes) for m in made}
     assert len(shapes) == 1
+
+
+def test_the_row_with_the_shortest_stem_is_reported_though_another_was_pending_first() -> None:
+    edges = [Edge(source, target, 0) for source, target in ((0, 1), (1, 1), (0, 2), (2, 3), (3, 3))]
+    system = toys.graph(4, edges, rows={"first": [0], "second": [1]}, goal={"first": [1], "second": []}, fairness=["weak"])
+    found = explicit.check(ground(system), ["leads"]).verdicts["leads"].trace
+    assert found is not None
+    assert (found.length, found.witness) == ((1, 1), ("second",))

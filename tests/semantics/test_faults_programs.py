@@ -64,12 +64,30 @@ def test_who_waits_goes_on_after_rollback_to():
 
 
 def test_uncommitted_writes_of_others_are_not_seen():
-    gone = text(
-        [put(1), "INSERT INTO t (k, v) VALUES (2, 5)", "rollback"], [sel("SELECT sum(v) FROM t", "x"), "commit"], bounds=B
-    )
-    assert outcomes(gone, "SELECT x FROM b") == {0}
+    read = sel("SELECT sum(v) FROM t", "x"), sel("SELECT count(*) FROM t", "y")
+    gone = text([put(1), "INSERT INTO t (k, v) VALUES (2, 5)", "rollback"], [*read, "commit"], bounds=B)
+    assert outcomes(gone, "SELECT x, y FROM b") == {(0, 1)}
     deleted = text(["DELETE FROM t WHERE k = 1", "rollback"], [sel("SELECT count(*) FROM t", "x"), "commit"])
     assert outcomes(deleted, "SELECT x FROM b") == {1}
+
+
+def test_own_insertions_and_deletions_are_seen():
+    count_ = "SELECT count(*) FROM t"
+    content = text(
+        ["INSERT INTO t (k, v) VALUES (2, 5)", sel(count_, "x"), "DELETE FROM t WHERE k < 3", sel(count_, "y"), "commit"],
+        bounds=B,
+    )
+    assert outcomes(content, "SELECT x, y, status FROM a") == {(2, 0, "done")}
+
+
+def test_a_row_that_fails_the_second_look_stays_locked():
+    content = text(
+        [put(1), "commit"],
+        ["UPDATE t SET v = 5 WHERE k = 1 AND v = 0", {"savepoint": "s"}, "rollback"],
+        [sel("SELECT count(*) FROM t WHERE v = 1", "z"), sel(f"{V} FOR UPDATE SKIP LOCKED", "y"), "commit"],
+    )
+    # z = 1: a has committed, so that only b can hold the row; and b has changed nothing.
+    assert (1, None) in outcomes(content, "SELECT z, y FROM c")
 
 
 def test_properties_see_the_committed_state():
@@ -108,6 +126,46 @@ def test_a_row_that_enters_a_partial_index_by_its_predicate_is_looked_at():
     data = "INSERT INTO t (k, v, w) VALUES (1, 1, TRUE), (2, 1, FALSE);"
     content = text(["UPDATE t SET w = TRUE WHERE k = 2", "commit"], schema=schema, data=data)
     assert outcomes(content, "SELECT status, count(*) FROM a JOIN t ON w GROUP BY status") == {("failed", 1)}
+
+
+def test_a_key_that_is_being_deleted_is_waited_for():
+    found = explore(text(["DELETE FROM t WHERE k = 1", "commit"], [DOUBLE, "commit"], bounds={"t": 3}), "SELECT status FROM b")
+    assert "b.q1: waits" in found.labels
+    assert found.finals == {(("done",),), (("failed",),)}
+
+
+def test_a_key_that_is_being_given_up_may_come_back():
+    schema = "CREATE TABLE t (k INTEGER PRIMARY KEY CHECK (k IN (1, 2)), v INTEGER UNIQUE CHECK (v BETWEEN 0 AND 2));"
+    content = text(
+        [put(1, 1), "rollback"], [put(0, 2), "commit"], schema=schema, data="INSERT INTO t (k, v) VALUES (1, 0), (2, 2);"
+    )
+    assert outcomes(content, "SELECT k, v FROM t") == {((1, 0), (2, 2))}
+
+
+def test_a_row_outside_of_a_partial_index_has_no_rivals():
+    schema = (
+        "CREATE TABLE t (k INTEGER PRIMARY KEY CHECK (k IN (1, 2)), v INTEGER CHECK (v = 1), w BOOLEAN NOT NULL);"
+        "CREATE UNIQUE INDEX one ON t (v) WHERE w;"
+    )
+    content = text(
+        ["INSERT INTO t (k, v, w) VALUES (2, 1, FALSE)", "commit"],
+        schema=schema,
+        data="INSERT INTO t (k, v, w) VALUES (1, 1, TRUE);",
+        bounds=B,
+    )
+    assert outcomes(content, "SELECT status FROM a") == {"done"}
+
+
+def test_a_row_slot_is_not_used_again_while_a_statement_waits_for_its_old_row():
+    content = text(
+        ["DELETE FROM t WHERE k = 1", "commit", "INSERT INTO t (k, v) VALUES (2, 1)", "commit"],
+        [{"sql": "UPDATE t SET v = 2 WHERE v = 0", "affected": "n"}, "commit"],
+        bounds={"t": 1},
+    )
+    # Whoever comes first, the row is deleted; b may still be about to look at it when the new one is made.
+    assert explore(content, None).hit == ("t",)
+    wide = explore(content.replace('{"t": 1}', '{"t": 2}'), "SELECT v, n FROM t, b")
+    assert (wide.finals, wide.hit) == ({((1, 1),), ((1, 0),)}, ())
 
 
 # ---------------------------------------------------------------------------------------------------- errors and failure
@@ -325,15 +383,15 @@ def test_rows_are_visited_in_the_order_of_the_query():
 def test_an_id_is_not_used_again_while_a_waiting_statement_means_its_row():
     log = "CREATE TABLE log (id SERIAL PRIMARY KEY, n INTEGER CHECK (n BETWEEN 0 AND 3));"
     content = text(
-        ["DELETE FROM log WHERE n = 0", "commit", "INSERT INTO log (n) VALUES (1)", "commit"],
+        ["DELETE FROM log WHERE n < 3", "commit", "INSERT INTO log (n) VALUES (1)", "commit"],
         [{"sql": "UPDATE log SET n = 2 WHERE n = 0", "affected": "m"}, "commit"],
         schema=log,
         data="INSERT INTO log (n) VALUES (0);",
         bounds={"log": 2},
     )
     found = explore(content, "SELECT n, m FROM log, b")
-    # b first: both rows; else b finds nothing, whether it waited or not.
-    assert (found.finals, found.hit) == ({((1, 1), (2, 1)), ((1, 0),)}, ())
+    # b finds the old row if it is first, and never the new one.
+    assert (found.finals, found.hit) == ({((1, 1),), ((1, 0),)}, ())
     # b may still be about to look at the old row when the new one is made: that cannot be in its place.
     assert explore(content.replace('{"log": 2}', '{"log": 1}'), None).hit == ("log",)
 

@@ -182,7 +182,14 @@ class Generator:
             sets = f"k = {self.key()}"
         if self.two and self.maybe(0.1):
             return {"sql": f"UPDATE p SET {sets} FROM c WHERE c.r = p.k AND {self.condition()}"}
-        text = f"UPDATE p SET {sets} WHERE {self.condition()}"
+        where = self.condition()
+        touched = sets.partition(" = ")[0]
+        if any(touched in columns for columns in (*self.uniques, "k")) and self.maybe(0.8):
+            # An UPDATE of several rows that sets a key leaves the modelled ground.
+            where = f"p.v = {self.one_of(0, 1, 2)}" if self.serial else f"p.k = {self.key()}"
+            if self.maybe(0.3):
+                where = f"({where} AND {self.condition()})"
+        text = f"UPDATE p SET {sets} WHERE {where}"
         if self.maybe(0.2):
             return {"sql": f"{text} RETURNING k, v", "rows": self.name("rows")}
         return self._counted(text)

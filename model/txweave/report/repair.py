@@ -85,7 +85,11 @@ class RepairWriter:
                     if answer.text != answer.status.value:
                         self._note(f"{answer.name} in {case.scenario}: {answer.text}")
                 for finding in case.findings:
-                    self._note(f"{finding.message} ({case.scenario})")
+                    if finding.kind != "never-executed":
+                        self._note(f"{finding.message} ({case.scenario})")
+            idle = _idle(item)
+            if idle:
+                self._note(f"never executed in any scenario: {', '.join(idle)}")
         self.writer.line()
 
     def _note(self, words: str) -> None:
@@ -176,6 +180,12 @@ def effort(result: RepairResult) -> dict[str, int]:
         "undecided": len(result.with_fate(Fate.UNDECIDED)),
         "unseen": len(result.with_fate(Fate.UNSEEN)),
     }
+
+
+def _idle(item: SetResult) -> list[str]:
+    """The steps that no process executes in any of the scenarios: about them the verdicts say nothing."""
+    found = [{f.subject for f in case.findings if f.kind == "never-executed"} for case in item.cases]
+    return sorted(set.intersection(*found)) if found else []
 
 
 def _states(item: SetResult) -> Iterable[str]:

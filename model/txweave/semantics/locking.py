@@ -188,6 +188,7 @@ class Locking(RowByRow):
             for other, condition in waiting.to_wait_for(ctx, state, table, mine, self.mode, first=again):
                 after = passed.copy()
                 after.write(waiting.at(self.world, ctx.role, table), (ctx.process,), mine)
+                after.write(waiting.wants(self.world, ctx.role, table), (ctx.process,), x.const(self.mode))
                 waiting.begin_wait(ctx, after, other)
                 gone = x.conj(rest, x.disj(x.equal(row, mine), x.conj(x.neg(earlier(mine)), eligible)))
                 after.write_all(

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Iterator
 
 from txweave.semantics import waiting
 from txweave.semantics.context import UNKNOWN, Context, conjuncts, walk
-from txweave.semantics.outcome import Outcome, ok, out
+from txweave.semantics.outcome import Outcome, failed, ok, out
 from txweave.semantics.symbolic import State
 from txweave.semantics.terms import Env
 from txweave.sql import program as bound
@@ -67,7 +68,32 @@ class RowByRow(ABC):
     def finish(self, state: State, done: Expr, row: Local, guard: Expr, label: str, note: str) -> list[Outcome]:
         """The normal end; ``done`` (over ``row``) are the rows dealt with."""
 
+    def modes(self, state: State, row: Expr, kept: dict[int, Expr]) -> list[tuple[str, Expr]]:
+        """The row-lock modes that the statement asks for on a row, each with its condition."""
+        del state, row, kept
+        return [(self.mode, x.TRUE)]
+
+    def refused(self, state: State, row: Expr, kept: dict[int, Expr]) -> list[tuple[Expr, str]]:
+        """Errors that a row gives before its lock is asked for, each with its condition."""
+        del state, row, kept
+        return []
+
     # Shared -------------------------------------------------------------------------------------------------------
+
+    def conflicting(self, state: State, row: Expr, kept: dict[int, Expr]) -> Expr:
+        """Some other process holds the row against the statement."""
+        parts = [
+            x.conj(condition, waiting.conflicting(self.ctx, state, self.table, row, mode))
+            for mode, condition in self.modes(state, row, kept)
+        ]
+        return x.disj(*parts)
+
+    def to_wait_for(self, state: State, row: Expr, kept: dict[int, Expr], *, first: bool) -> Iterator[tuple[Local, Expr]]:
+        """For each role, a process to wait for: (local, condition)."""
+        for mode, condition in self.modes(state, row, kept):
+            for other, blocks in waiting.to_wait_for(self.ctx, state, self.table, row, mode, first=first):
+                if x.conj(condition, blocks) is not x.FALSE:
+                    yield other, x.conj(condition, blocks)
 
     def candidates(self, state: State, row: Local) -> Expr:
         """The rows that match in the snapshot."""
@@ -101,15 +127,16 @@ class RowByRow(ABC):
         if self.counts and not self.keyed:
             done = x.truth(state.read(waiting.got(self.world, ctx.role, table), ctx.process, row))
         there = self.storage.visible(state, table, here, ctx.process, ctx.role)
-        busy = waiting.conflicting(ctx, state, table, here, self.mode)
+        kept, choices = self._kept(state, here)
+        busy = self.conflicting(state, here, kept)
         found: list[Outcome] = []
         # Taken by another process in the meantime: wait again, now for that one.
-        for other, condition in waiting.to_wait_for(ctx, state, table, here, self.mode, first=True):
+        for other, condition in self.to_wait_for(state, here, kept, first=True):
             again = state.copy()
             waiting.begin_wait(ctx, again, other)
             guard = x.conj(place, there, condition)
-            found.append(Outcome("wait", guard, again, "waits again", (here, other), note="the row is locked again: waits on"))
-        kept, choices = self._kept(state, here)
+            note = "the row is locked again: waits on"
+            found.append(Outcome("wait", guard, again, "waits again", (here, other, *self._used(guard, choices)), note=note))
         env = self.env(state, here, kept)
         where = self.where()
         matches = x.TRUE if where is None else self.world.terms.true(where, env)
@@ -151,12 +178,14 @@ class RowByRow(ABC):
         if rest is x.FALSE:
             return self.finish(state, done, row, guard, label, note)
         there = self.storage.visible(state, table, row, ctx.process, ctx.role)
-        busy = x.conj(rest, x.TRUE if fresh else there, waiting.conflicting(ctx, state, table, row, self.mode))
         act: Expr = rest
         locked_only: Expr = x.FALSE
         kept: dict[int, Expr] = {}
+        unknown: Expr = x.FALSE
         if not fresh:
             kept, unknown = self._kept_others(state, row, x.conj(rest, there))
+        busy = x.conj(rest, x.TRUE if fresh else there, self.conflicting(state, row, kept))
+        if not fresh:
             if unknown is not x.FALSE:
                 found.append(out(x.conj(guard, unknown), state, self._unknown()))
                 guard = x.conj(guard, x.neg(unknown))
@@ -220,13 +249,24 @@ class RowByRow(ABC):
             self.lock_only(state, x.conj(locked_only, taken), row)
         partial = [ok(x.TRUE, state)] if taken is x.FALSE else self.apply(state, x.conj(act, taken), row, kept)
         is_busy = x.substitute(busy, {row: here})
+        refused = self.refused(before, row, kept)
+        for position, (condition, error) in enumerate(refused):
+            # NOT NULL and CHECK are looked at before the lock is asked for: a row that fails them is not waited for.
+            earlier = x.disj(*(c for c, _ in refused[:position]))
+            found.append(failed(x.exists((row,), x.conj(busy, condition, x.neg(earlier))), before, error))
+        if fresh:
+            is_busy = x.conj(is_busy, x.neg(x.substitute(x.disj(*(c for c, _ in refused)), {row: here})))
         for first in partial:
             if first.exit != "ok":
                 found.append(first.given(x.conj(is_busy, canonical), (here, *masks)))
                 continue
-            for other, condition in waiting.to_wait_for(ctx, before, table, here, self.mode, first=False):
+            for other, condition in self.to_wait_for(before, here, kept, first=False):
                 after = first.state.copy()
                 after.write(waiting.at(self.world, ctx.role, table), (ctx.process,), here)
+                wanted: Expr = x.NULL
+                for mode, asked in self.modes(before, here, kept):
+                    wanted = x.ite(asked, x.const(mode), wanted)
+                after.write(waiting.wants(self.world, ctx.role, table), (ctx.process,), wanted)
                 waiting.begin_wait(ctx, after, other)
                 if not self.keyed:
                     left = x.conj(rest, x.neg(taken))
@@ -245,6 +285,12 @@ class RowByRow(ABC):
                 guard = x.conj(is_busy, canonical, condition, first.guard)
                 found.append(Outcome("wait", guard, after, "waits", (here, *masks, other, *first.params), note="waits for"))
         return found
+
+    @staticmethod
+    def _used(guard: Expr, choices: tuple[Local, ...]) -> tuple[Local, ...]:
+        """The choices that a guard depends on."""
+        free = x.free_locals(guard)
+        return tuple(choice for choice in choices if choice in free)
 
     def lock_only(self, state: State, chosen: Expr, row: Local) -> None:
         """A row that was waited for and then found not to match stays locked to the end of the transaction."""

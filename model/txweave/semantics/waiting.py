@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from txweave.semantics.context import Context, World
+from txweave.semantics.storage import CONFLICTS, MODES
 from txweave.semantics.symbolic import State
 from txweave.system import expr as x
 from txweave.system.expr import BOOL, Domain, Expr, Local
@@ -27,6 +28,12 @@ def at(world: World, role: str, table: str) -> str:
     return world.functions.declare(
         f"{role}.~at.{table}", [role], Domain(sorts=(table,), nullable=True), None, ("at", role, table)
     )
+
+
+def wants(world: World, role: str, table: str) -> str:
+    """The function: the row-lock mode that a process waits for; NULL when none."""
+    domain = Domain(values=MODES, nullable=True)
+    return world.functions.declare(f"{role}.~wants.{table}", [role], domain, None, ("wants", role, table))
 
 
 def todo(world: World, role: str, table: str) -> str:
@@ -75,7 +82,7 @@ def clear(ctx: Context, state: State) -> None:
         function = functions[name]
         if function.params[:1] != (ctx.role,):
             continue
-        if function.about[0] in ("at", "blocker"):
+        if function.about[0] in ("at", "blocker", "wants"):
             state.write(name, (ctx.process,), x.NULL)
         elif function.about[0] in ("todo", "kept"):
             initial = x.const(function.initial)
@@ -108,8 +115,10 @@ def to_wait_for(ctx: Context, state: State, table: str, row: Expr, mode: str, *,
     queue: list[tuple[str, str]] = [] if first else list(waiters(world, table))
 
     def queued(role: str, name: str, process: Expr) -> Expr:
-        del role
-        return x.conj(x.neg(x.equal(process, ctx.process)), x.equal(state.read(name, process), row))
+        # Waiters queue in the mode that they ask for: those whose modes go together pass each other (``tupleLockExtraInfo``).
+        wanted = state.read(wants(world, role, table), process)
+        against = x.disj(*(x.equal(wanted, x.const(other)) for other in MODES if other in CONFLICTS[mode]))
+        return x.conj(x.neg(x.equal(process, ctx.process)), x.equal(state.read(name, process), row), against)
 
     nobody = x.conj(*(x.neg(x.exists((q,), queued(r, n, q))) for r, n in queue for q in [x.local(r, r)]))
     for role in ctx.rivals():

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from txweave.semantics import results
-from txweave.semantics.constraints import check_deleted, check_row
+from txweave.semantics.constraints import VALUES, check_deleted, check_row, own_values
 from txweave.semantics.context import Context, keyed, walk
 from txweave.semantics.outcome import Outcome, failed, ok, out
 from txweave.semantics.rowwise import RowByRow, outermost_subqueries
@@ -33,6 +33,46 @@ class Writing(RowByRow):
     def where(self) -> tree.Expr | None:
         """The WHERE."""
         return self.statement.where
+
+    def modes(self, state: State, row: Expr, kept: dict[int, Expr]) -> list[tuple[str, Expr]]:
+        """An UPDATE that sets a key column to the value that it has takes the weaker lock (``HeapDetermineColumnsInfo``)."""
+        if self.mode != "update" or not isinstance(self.statement, tree.Update) or self.statement.using is not None:
+            return [(self.mode, x.TRUE)]
+        keys = key_columns(self.storage.schema.tables[self.table])
+        env = self.env(state, row, kept)
+        changes = [
+            x.neg(
+                x.equal(
+                    self.world.terms.value(expression, env),
+                    self.storage.column(state, self.table, column, row, self.ctx.process, self.ctx.role),
+                )
+            )
+            for column, expression in self.statement.sets
+            if column in keys
+        ]
+        changed = x.disj(*changes)
+        return [("update", changed), ("no key update", x.neg(changed))]
+
+    def refused(self, state: State, row: Expr, kept: dict[int, Expr]) -> list[tuple[Expr, str]]:
+        """NOT NULL and CHECK of the new version of a row."""
+        if not isinstance(self.statement, tree.Update) or self.statement.using is not None:
+            return []
+        env = self.env(state, row, kept)
+        new = {column: self.world.terms.value(expression, env) for column, expression in self.statement.sets}
+        values = {**own_values(self.ctx, state, self.table, row), **new}
+        definition = self.storage.schema.tables[self.table]
+        outcomes = check_row(
+            self.ctx,
+            state,
+            state,
+            definition,
+            row,
+            set(new),
+            redo_allowed=False,
+            parts=frozenset({VALUES}),
+            values=values,
+        )
+        return [(o.guard, o.error) for o in outcomes if o.exit == "error"]
 
     def candidates(self, state: State, row: Local) -> Expr:
         """Rows that match; with FROM or USING, that some joined row makes match."""

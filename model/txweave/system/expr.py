@@ -1,7 +1,8 @@
 """Expressions of the transition system: first-order terms over finite-domain functions, interned.
 
 A node is made by one of the functions at the end of this module, which fold constants; equal nodes are one object, so that
-identity is equality and every traversal can be memoised by ``id``.  Booleans are two-valued: SQL's third truth value has been lowered
+identity is equality and every traversal can be memoised by ``id``.  Booleans are two-valued: SQL's third truth value
+has been lowered
 away, NULL is the value ``None`` and equal to itself here.
 
 Two dialects share the classes.  The *sorted* dialect has :class:`Local`, :class:`Apply`, :class:`Quantified`, :class:`Count`,

@@ -1,6 +1,7 @@
 """Grounding: from the sorted system to a finite one, the only way there.
 
-Every function that some action changes becomes one cell for each tuple of elements, the others become constants; quantifiers, counts, folds and picks are expanded over the elements;
+Every function that some action changes becomes one cell for each tuple of elements, the others become constants;
+quantifiers, counts, folds and picks are expanded over the elements;
 an action becomes one ground action for each assignment of its parameters (those whose guard folds to false are dropped).
 """
 

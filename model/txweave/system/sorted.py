@@ -158,7 +158,8 @@ class Property:
 class Point:
     """A place in a role's program, a value of its ``("pc", role)`` function, explained for output.
 
-    ``status``: idle, running, done, failed, crashed, hung.  ``step``: the step the process takes next (or waits in), empty when none.
+    ``status``: idle, running, done, failed, crashed, hung.  ``step``: the step the process takes next (or waits in),
+    empty when none.
     ``transaction``: none, open or failed.  ``waiting``: blocked inside that step.
     """
 
@@ -175,7 +176,8 @@ class Point:
 class System:
     """A whole transition system.
 
-    ``finished``: for deadlock freedom, that a process of a role counts as finished (over its local).  ``timed``: there are ticks, and
+    ``finished``: for deadlock freedom, that a process of a role counts as finished (over its local).  ``timed``:
+    there are ticks, and
     every infinite run has infinitely many of them.  ``assumptions``: sentences printed with verdicts.
     """
 
