@@ -145,9 +145,7 @@ class Generator:
                 if table == "c" and self.chance(0.2):
                     return self.affected(f"UPDATE c SET k = {self.pick('1', '2', 'NULL')}{self.where('c')}")
                 if self.timed and table == "t" and self.chance(0.5):
-                    return self.affected(
-                        f"UPDATE t SET at = {self.pick('now()', 'clock_timestamp()', 'NULL')}{self.where('t')}"
-                    )
+                    return self.affected(f"UPDATE t SET at = {self.pick('now()', 'clock_timestamp()', 'NULL')}{self.where('t')}")
                 return self.affected(f"UPDATE {table} SET {value} = {new}{self.where(table)}")
             case "delete":
                 if self.child and self.chance(0.2):

@@ -130,12 +130,8 @@ def system(crash: bool = True) -> System:
             Function("job.state'", ("job",), Domain(STATES), "new", about=("pending", "job", "state")),
             Function("job.writer", ("job",), Domain(sorts=("worker",), nullable=True), None, about=("writer", "job")),
             Function("worker.pc", ("worker",), Domain(PLACES), "start", about=("pc", "worker")),
-            Function(
-                "worker.job", ("worker",), Domain(sorts=("job",), nullable=True), None, about=("variable", "worker", "job")
-            ),
-            Function(
-                "worker.blocker", ("worker",), Domain(sorts=("worker",), nullable=True), None, about=("blocker", "worker")
-            ),
+            Function("worker.job", ("worker",), Domain(sorts=("job",), nullable=True), None, about=("variable", "worker", "job")),
+            Function("worker.blocker", ("worker",), Domain(sorts=("worker",), nullable=True), None, about=("blocker", "worker")),
         ),
         actions=tuple(actions),
         properties=(
@@ -188,6 +184,4 @@ def both_take() -> Trace:
 
 
 def none_takes() -> Trace:
-    return run(
-        ground(system()), f"worker.pick({ONE})", f"worker.take({ONE})", f"crash({ONE})", loop=3, witness=(x.Elem("job", 0),)
-    )
+    return run(ground(system()), f"worker.pick({ONE})", f"worker.take({ONE})", f"crash({ONE})", loop=3, witness=(x.Elem("job", 0),))

@@ -17,9 +17,7 @@ P, R = "P", "R"
 
 def examples(number: int) -> settings:
     """Always the same examples, so that a failure can be repeated."""
-    return settings(
-        max_examples=number, deadline=None, derandomize=True, database=None, suppress_health_check=list(HealthCheck)
-    )
+    return settings(max_examples=number, deadline=None, derandomize=True, database=None, suppress_health_check=list(HealthCheck))
 
 
 STATUS = ("a", "b", "c")

@@ -258,9 +258,7 @@ def test_a_step_that_is_reached_but_waits_for_ever(hand_built) -> None:
     blocked = tuple(replace(a, guard=x.FALSE) if a.info.step == "take" else a for a in system.actions)
     grounded = ground(replace(system, actions=blocked))
     outcome = explicit.check(grounded, ["taken_once"])
-    bound = SimpleNamespace(
-        procedures={"take_job": BoundProcedure("take_job", (BoundStep("take", Transaction("commit")),), {})}
-    )
+    bound = SimpleNamespace(procedures={"take_job": BoundProcedure("take_job", (BoundStep("take", Transaction("commit")),), {})})
     (found,) = findings(grounded, bound, [outcome], ["taken_once"])
     assert "what it waits for never comes" in found.message
 

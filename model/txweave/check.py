@@ -74,9 +74,7 @@ def run_case(selected: Selected, options: Options, watch: Watch | None = None) -
     except (KeyboardInterrupt, SystemExit):
         raise
     except BaseException as error:  # noqa: BLE001 - one broken case must not hide the others; the traceback is kept
-        message = (
-            f"internal error: {type(error).__name__}: {error}" if str(error) else f"internal error: {type(error).__name__}"
-        )
+        message = f"internal error: {type(error).__name__}: {error}" if str(error) else f"internal error: {type(error).__name__}"
         result = replace(blank, failures=(message,), debug=traceback.format_exc())
     return replace(result, seconds=time.monotonic() - started)
 
@@ -343,9 +341,7 @@ def _hurried(verdict: Verdict) -> Verdict:
     """A verdict that is unknown because Z3 was given little time: the reason says so."""
     if verdict.status is Status.UNKNOWN and verdict.reason.startswith("timeout"):
         more = verdict.reason.removeprefix("timeout").lstrip("; ")
-        return replace(
-            verdict, reason=f"not within {Z3_SECONDS:g} s, --engine both waits longer" + (f"; {more}" if more else "")
-        )
+        return replace(verdict, reason=f"not within {Z3_SECONDS:g} s, --engine both waits longer" + (f"; {more}" if more else ""))
     return verdict
 
 

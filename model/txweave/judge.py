@@ -244,9 +244,7 @@ class _Replay:
         if self.system.timed and not any(action.action.kind == "tick" for action in taken):
             self.problems.append("time does not pass on the loop")
         for owner in self.owners():
-            moves = any(
-                a.action.fair and a.action.kind == owner.moves and a.params and a.params[0] == owner.process for a in taken
-            )
+            moves = any(a.action.fair and a.action.kind == owner.moves and a.params and a.params[0] == owner.process for a in taken)
             if moves:
                 continue
             wants = [self.wants(owner, state) for state in around]

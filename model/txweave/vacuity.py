@@ -127,7 +127,5 @@ def _leads(system: GroundSystem, action: Action, places: set[tuple[str, str]]) -
             if isinstance(node, x.Const) and (role, node.value) in places:
                 return True
             # Conditions compare places without going there.
-            stack.extend(
-                (node.then, node.otherwise) if isinstance(node, x.Ite) else x.children(node) if not node.boolean else ()
-            )
+            stack.extend((node.then, node.otherwise) if isinstance(node, x.Ite) else x.children(node) if not node.boolean else ())
     return False

@@ -203,9 +203,7 @@ class Viewer:
         """The whole state in words."""
         found = self._seen.get(state)
         if found is None:
-            processes = tuple(
-                self._process(state, Elem(role, number)) for role in self.roles for number in range(self.sizes[role])
-            )
+            processes = tuple(self._process(state, Elem(role, number)) for role in self.roles for number in range(self.sizes[role]))
             out = state[-1]
             found = StateView(tuple(self._table(state, t) for t in self.tables), processes, "" if out is None else str(out))
             self._seen[state] = found
@@ -239,9 +237,7 @@ class Viewer:
             values.append((key.serial, str(number + 1)))
         for column in self.columns[table]:
             about = (
-                ("pending", table, column)
-                if pending and ("pending", table, column) in self.about
-                else ("committed", table, column)
+                ("pending", table, column) if pending and ("pending", table, column) in self.about else ("committed", table, column)
             )
             values.append((column, self.show(self._get(state, *about, at=at), self.about[about])))
         known = dict(values)

@@ -63,9 +63,7 @@ def test_shortest_counterexamples(hint: bool) -> None:
 
 
 def test_an_initial_state_may_be_bad() -> None:
-    assert (
-        length(answer(replace(toys.counter(3), properties=(Property("p", "never", toys.row(x.TRUE, x.const(1))),)), "p")) == 0
-    )
+    assert length(answer(replace(toys.counter(3), properties=(Property("p", "never", toys.row(x.TRUE, x.const(1))),)), "p")) == 0
 
 
 def test_no_violation_to_a_depth_is_no_proof() -> None:
@@ -471,6 +469,4 @@ def test_two_runs_give_the_same_answer() -> None:
     for name, verdict in first.verdicts.items():
         other = second.verdicts[name]
         assert verdict.text == other.text
-        assert (verdict.trace and [t.state for t in verdict.trace.steps]) == (
-            other.trace and [t.state for t in other.trace.steps]
-        )
+        assert (verdict.trace and [t.state for t in verdict.trace.steps]) == (other.trace and [t.state for t in other.trace.steps])

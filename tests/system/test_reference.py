@@ -203,9 +203,7 @@ def test_leaving_a_domain_is_out_of_bounds_and_changes_nothing_else() -> None:
 
 
 def test_domains_are_sized_by_the_sorts() -> None:
-    system = little(
-        functions=(Function("age", ("P", "P"), Domain(ages=(-1, 2)), 0), Function("k", (), Domain(upto=("P", "P")), 0))
-    )
+    system = little(functions=(Function("age", ("P", "P"), Domain(ages=(-1, 2)), 0), Function("k", (), Domain(upto=("P", "P")), 0)))
     assert ref.values(system, system.function("age").domain) == list(range(-1, 9))
     assert ref.values(system, system.function("k").domain) == [0, 1, 2, 3, 4]
     assert ref.values(system, Domain(("x",), ("P",), nullable=True)) == [None, "x", P0, P1]

@@ -106,9 +106,7 @@ def tell(trace: Trace, name: str, viewer: Viewer, source: syntax.Property | None
     return _Teller(trace, trace.system.find(name), viewer, source).story()
 
 
-def step_of(
-    viewer: Viewer, number: int, action: GroundAction, before: State, after: State, *, in_loop: bool = False
-) -> StoryStep:
+def step_of(viewer: Viewer, number: int, action: GroundAction, before: State, after: State, *, in_loop: bool = False) -> StoryStep:
     """One step told: ``action`` leads from ``before`` to ``after``."""
     info = action.action.info
     env = viewer.parameters(action)
@@ -166,9 +164,7 @@ def _events(old: StateView, new: StateView, action: GroundAction) -> tuple[str, 
             whose = "its transaction" if mine else f"the transaction of {now.name}"
             found.append(f"{whose} is aborted: only a rollback ends it")
         if was.status != now.status and now.status in {"done", "failed", "crashed", "hung"}:
-            verb = {"done": "is done", "failed": "has failed", "crashed": "is gone", "hung": "hangs, its locks held"}[
-                now.status
-            ]
+            verb = {"done": "is done", "failed": "has failed", "crashed": "is gone", "hung": "hangs, its locks held"}[now.status]
             if not (action.kind == "fault" and now.status in {"crashed", "hung"}):
                 found.append(f"{subject}{verb}")
     crashed = action.actor is not None and action.kind == "fault"

@@ -156,9 +156,7 @@ class _OutOfBudget(Exception):  # noqa: N818  # not an error
 class _Search:
     """The search for the shortest lasso for one row."""
 
-    def __init__(
-        self, exploration: Exploration, fairness: Fairness, question: _Question, watch: Watch, budget: _Budget
-    ) -> None:
+    def __init__(self, exploration: Exploration, fairness: Fairness, question: _Question, watch: Watch, budget: _Budget) -> None:
         self.exploration, self.fairness, self.question, self.watch = exploration, fairness, question, watch
         self.budget = budget
         self.region = fairness.graph.forward.closure(question.pending, question.open)
@@ -283,9 +281,7 @@ class _Search:
             return content, moved, owed, ticked, seen or bool(wanted[state])
 
         first = (entry, met(entry, None, (0, 0, 0, not fairness.timed, pending)))
-        came: dict[
-            tuple[int, tuple[int, int, int, bool, bool]], tuple[tuple[int, tuple[int, int, int, bool, bool]], int] | None
-        ]
+        came: dict[tuple[int, tuple[int, int, int, bool, bool]], tuple[tuple[int, tuple[int, int, int, bool, bool]], int] | None]
         came = {first: None}
         frontier = [first]
         length = 0

@@ -209,9 +209,7 @@ class _Run:
                 self._no_longer_run(item, result.depth, hits, seconds)
             else:
                 reasons = [why[item.name]] if item.name in why else []
-                reasons += (
-                    [result.stopped.reason] if result.stopped is not None and result.stopped.reason not in reasons else []
-                )
+                reasons += [result.stopped.reason] if result.stopped is not None and result.stopped.reason not in reasons else []
                 reasons.append(f"no violation to depth {result.depth}" if result.depth >= 0 else "nothing was searched")
                 self._unknown(item.name, "; ".join(reasons), seconds)
 
@@ -235,9 +233,7 @@ class _Run:
             self._unknown(item.name, ", ".join(f"bound {bound} hit" for bound in fatal), seconds)
             return
         note = f"no run within bounds has {depth} steps" if depth else "there is no step within bounds"
-        self.verdicts[item.name] = Verdict(
-            item.name, Status.HOLDS, ENGINE, truncated=tuple(hits), notes=(note,), seconds=seconds
-        )
+        self.verdicts[item.name] = Verdict(item.name, Status.HOLDS, ENGINE, truncated=tuple(hits), notes=(note,), seconds=seconds)
 
     def _violated(self, encoding: Encoding, item: GroundProperty, steps: tuple[Taken, ...], seconds: float) -> None:
         last = steps[-1].state if steps else self.ground.initial

@@ -109,9 +109,7 @@ class StuckTarget:
 
     def _same(self, left: list[list[Formula]], right: list[list[Formula]]) -> Formula:
         a = self.encoding.algebra
-        return a.conjunction(
-            [a.iff(p, q) for one, other in zip(left, right, strict=True) for p, q in zip(one, other, strict=True)]
-        )
+        return a.conjunction([a.iff(p, q) for one, other in zip(left, right, strict=True) for p, q in zip(one, other, strict=True)])
 
 
 @dataclass
@@ -128,9 +126,7 @@ class Bounded:
     stopped: GaveUp | None = None
 
 
-def search(
-    encoding: Encoding, targets: Mapping[str, Target], limit: int, progress: Callable[[int], None] | None = None
-) -> Bounded:
+def search(encoding: Encoding, targets: Mapping[str, Target], limit: int, progress: Callable[[int], None] | None = None) -> Bounded:
     """Shortest runs to each target, of up to ``limit`` steps."""
     result = Bounded()
     try:

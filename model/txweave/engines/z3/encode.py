@@ -172,8 +172,7 @@ class Encoding:
         """What rows of bits spell in a model."""
         z3 = self.session.z3
         return [
-            sum(1 << place for place, bit in enumerate(row) if z3.is_true(model.eval(bit, model_completion=True)))
-            for row in rows
+            sum(1 << place for place, bit in enumerate(row) if z3.is_true(model.eval(bit, model_completion=True))) for row in rows
         ]
 
     # ------------------------------------------------------------------------------------------- derived expressions

@@ -109,8 +109,7 @@ class Translation(Generic[F]):
                 chosen = self.formula(condition)
                 first, second = self.cases(then), self.cases(otherwise)
                 return {
-                    v: self._choice(chosen, first.get(v, a.false), second.get(v, a.false))
-                    for v in dict.fromkeys([*first, *second])
+                    v: self._choice(chosen, first.get(v, a.false), second.get(v, a.false)) for v in dict.fromkeys([*first, *second])
                 }
             case x.Arith(operator, left, right):
                 parts: dict[Tag, list[F]] = {}
