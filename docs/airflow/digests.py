@@ -7,7 +7,6 @@ reads wheels (``pip download --no-deps apache-airflow-core==3.3.2``), computes t
 lines to record, and what differs from the last one.  A digest is of the function's syntax tree: comments and layout do not
 change it, and neither does the version of Python.
 """
-# ruff: noqa: T201 - a script that prints its findings
 
 from __future__ import annotations
 

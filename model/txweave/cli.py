@@ -378,9 +378,22 @@ def _report(output: str | None, document: str | None, write: Callable[[Console],
         sys.stdout.flush()
 
 
+_REPAIR_HELP = """Find every minimal set of fixes under which the required properties hold.
+
+Minimal means that no subset will do; larger sets are no safer for being larger, and are not recommended. A set whose
+fixes do not fit together is ill-formed, neither good nor bad. One exploration decides many sets: its counterexample is replayed
+on the others. With several scenarios a set must be good in all of them.
+
+\b
+txweave repair specs/airflow/backfill-3.1.6.model.yaml --fixes specs/airflow \\
+    --require P1_no_premature_completion,P2_never_blocked --scenario orphan --at-most 2
+"""
+
+
 @cli.command(
+    help=_REPAIR_HELP,
     epilog="Exit status: 0 a set was found and every set is decided; 1 no set is good; 2 the command or a specification is wrong; "
-    "3 something is undecided (a limit, a bound, not modelled, Ctrl-C); 4 a self-check failed."
+    "3 something is undecided (a limit, a bound, not modelled, Ctrl-C); 4 a self-check failed.",
 )
 @click.argument("model")
 @click.option(
@@ -412,16 +425,7 @@ def repair(
     no_story: bool,
     no_timing: bool,
 ) -> None:
-    r"""Find every minimal set of fixes under which the required properties hold.
-
-    Minimal means that no subset will do; larger sets are no safer for being larger, and are not recommended. A set whose
-    fixes do not fit together is ill-formed, neither good nor bad. One exploration decides many sets: its counterexample is replayed
-    on the others. With several scenarios a set must be good in all of them.
-
-    \b
-    txweave repair specs/airflow/backfill-3.1.6.model.yaml --fixes specs/airflow \
-        --require P1_no_premature_completion,P2_never_blocked --scenario orphan --at-most 2
-    """
+    """Find every minimal set of fixes under which the required properties hold."""
     from txweave.check import Options
     from txweave.collect import FIX, Choice, suggestion
     from txweave.compose import ASSUMPTIONS, Composer
@@ -460,9 +464,20 @@ def repair(
     sys.exit(int(result.exit))
 
 
+_COMPARE_HELP = """Put a model beside itself with fixes.
+
+The bare model comes first, then one composition for each --with. Where the verdicts on a property differ, the counterexample of
+one is followed on the others: where they part, and why.
+
+\b
+txweave compare specs/backfill.model.yaml --with specs/exists-guard.fix.yaml
+"""
+
+
 @cli.command(
+    help=_COMPARE_HELP,
     epilog="Exit status: 0 every verdict is decided; 2 the command or a specification is wrong; 3 a verdict is unknown; "
-    "4 a self-check failed."
+    "4 a self-check failed.",
 )
 @click.argument("model")
 @click.option(
@@ -484,14 +499,7 @@ def compare(
     no_story: bool,
     no_timing: bool,
 ) -> None:
-    r"""Put a model beside itself with fixes.
-
-    The bare model comes first, then one composition for each --with. Where the verdicts on a property differ, the counterexample of
-    one is followed on the others: where they part, and why.
-
-    \b
-    txweave compare specs/backfill.model.yaml --with specs/exists-guard.fix.yaml
-    """
+    """Put a model beside itself with fixes."""
     from txweave.check import Options
     from txweave.collect import Choice
     from txweave.compare import Listener

@@ -114,6 +114,7 @@ SQLSTATES = {
     "no_active_sql_transaction": "25P01",
     "too_many_rows": "P0003",
     "serialization_failure": "40001",
+    "cardinality_violation": "21000",
 }
 
 

@@ -248,6 +248,7 @@ class Replay:
             found = []
             for belief, action in candidates:
                 after = self.machine.successor(belief, action, self.clock)
+                self._check_bound(after)
                 if self.machine.expected(belief, action, after).exit == "waits":
                     found.append(after)
             if not found:
@@ -551,7 +552,7 @@ class Replay:
         """A waiter that the model has woken would find that it must wait again: on the server it just waits on."""
         for action in self.machine.enabled(belief.state, process):
             after = self.machine.successor(belief, action, self.clock)
-            if action.kind == "step" and after.state[-1] is None and self.machine.blocker(after.state, process) in reach:
+            if action.kind == "step" and (after.state[-1] is not None or self.machine.blocker(after.state, process) in reach):
                 return True
         return False
 

@@ -48,7 +48,7 @@ def insert(ctx: Context, node: bound.Execute, statement: tree.Insert, state: Sta
         for guard, params, current, slots in going:
             values = row_values(ctx, statement, row, snapshot)
             redo_allowed = simple and number == 0
-            for outcome, slot in _one(ctx, statement, table, current, state, values, inserted, redo_allowed=redo_allowed):
+            for outcome, slot in _one(ctx, statement, table, current, state, values, inserted, slots, redo_allowed=redo_allowed):
                 whole = outcome.given(guard, params)
                 if outcome.exit == "ok":
                     following.append((whole.guard, whole.params, outcome.state, (*slots, slot)))
@@ -110,11 +110,13 @@ def _one(
     origin: State,
     values: dict[str, Expr],
     inserted: set[Expr],
+    earlier: tuple[Expr, ...],
     *,
     redo_allowed: bool,
 ) -> list[tuple[Outcome, Expr]]:
     """One row: inserted (with its slot, which is added to ``inserted``), refused, waiting, or left to ON CONFLICT.
 
+    ``earlier`` are the slots that the statement has written already.
     Foreign keys are looked at later.
     """
     storage, name = ctx.world.storage, table.name
@@ -157,7 +159,9 @@ def _one(
             found.append((ok(x.conj(proceed, hit), state), x.NULL))
         else:
             found.extend(
-                _conflict_update(ctx, statement, table, state, origin, values, x.conj(proceed, hit), arbiters, redo_allowed)
+                _conflict_update(
+                    ctx, statement, table, state, origin, values, x.conj(proceed, hit), arbiters, earlier, redo_allowed
+                )
             )
         proceed = x.conj(proceed, x.neg(hit))
     # Constraints are looked at before the bound on rows: a row that is refused needs no slot.
@@ -187,6 +191,7 @@ def _conflict_update(
     values: dict[str, Expr],
     guard: Expr,
     arbiters: list[tree.Unique],
+    earlier: tuple[Expr, ...],
     redo_allowed: bool,
 ) -> list[tuple[Outcome, Expr]]:
     """ON CONFLICT DO UPDATE: the existing row is locked, and updated in its newest version if the condition holds."""
@@ -205,6 +210,11 @@ def _conflict_update(
             parts.append(x.conj(terms.not_null(proposed), x.equal(held, proposed)))
         same.append(x.conj(*parts))
     existing = x.conj(storage.visible(state, name, row, ctx.process, ctx.role), x.disj(*same))
+    # No statement writes a row twice this way.
+    twice = x.disj(*(x.equal(row, slot) for slot in earlier if slot is not x.NULL))
+    if twice is not x.FALSE:
+        found.append((failed(x.conj(guard, x.exists((row,), x.conj(existing, twice))), origin, "cardinality_violation"), x.NULL))
+        guard = x.conj(guard, x.neg(x.exists((row,), x.conj(existing, twice))))
     mode = (
         "update"
         if {c for c, _ in conflict.sets} & {c for u in table.uniques if u.where is None for c in u.columns}

@@ -195,7 +195,9 @@ class Locking(RowByRow):
                     waiting.todo(self.world, ctx.role, table),
                     lambda p, r, gone=gone: (x.equal(p, ctx.process), x.substitute(gone, {row: r})),
                 )
-                if not resumed:
+                if resumed:
+                    self.keep_on(state, after, row, gone)
+                else:
                     self._keep(state, after, row, rest)
                 same = x.TRUE if not resumed else x.equal(mine, here) if again else x.neg(x.equal(mine, here))
                 guard = x.conj(chosen, at(busy, mine), same, condition)

@@ -108,7 +108,7 @@ class RowByRow(ABC):
         if resumed == "wait":
             return self._resume(state, row)
         chosen = self.candidates(state, row)
-        return self._go_on(state, chosen, row, x.FALSE, x.TRUE, fresh=True, label="ok", note="")
+        return self._go_on(state, chosen, row, x.FALSE, x.TRUE, held=None, label="ok", note="")
 
     def _resume(self, state: State, row: Local) -> list[Outcome]:
         """After waiting for the row ``at``."""
@@ -147,7 +147,7 @@ class RowByRow(ABC):
         waiting.release_row(self.world, gone, ctx.process, table, here)
         if there is not x.TRUE:
             for outcome in self._go_on(
-                gone, rest, row, done, x.TRUE, fresh=False, label="row gone", note="after waiting the row is gone"
+                gone, rest, row, done, x.TRUE, held=state, label="row gone", note="after waiting the row is gone"
             ):
                 found.append(outcome.given(x.conj(place, x.neg(there)), (here,)))
         free = x.conj(place, there, x.neg(busy))
@@ -156,7 +156,7 @@ class RowByRow(ABC):
             skipped = cleared.copy()
             self.lock_only(skipped, x.equal(row, here), row)
             note = "after waiting the row no longer matches: left alone, but locked"
-            for outcome in self._go_on(skipped, rest, row, done, x.TRUE, fresh=False, label="no longer matches", note=note):
+            for outcome in self._go_on(skipped, rest, row, done, x.TRUE, held=state, label="no longer matches", note=note):
                 found.append(outcome.given(x.conj(free, x.neg(matches)), (here, *choices)))
         for first in self.apply(cleared.copy(), x.equal(row, here), row, kept):
             if first.exit != "ok":
@@ -164,16 +164,19 @@ class RowByRow(ABC):
                 continue
             now = x.disj(done, x.equal(row, here))
             for outcome in self._go_on(
-                first.state, rest, row, now, first.guard, fresh=False, label="ok after waiting", note=""
+                first.state, rest, row, now, first.guard, held=state, label="ok after waiting", note=""
             ):
                 found.append(outcome.given(x.conj(free, matches), (here, *choices, *first.params)))
         return found
 
     def _go_on(
-        self, state: State, rest: Expr, row: Local, done: Expr, guard: Expr, *, fresh: bool, label: str, note: str
+        self, state: State, rest: Expr, row: Local, done: Expr, guard: Expr, *, held: State | None, label: str, note: str
     ) -> list[Outcome]:
-        """Deal with the remaining rows: all of them, or up to one that must be waited for."""
-        ctx, table = self.ctx, self.table
+        """Deal with the remaining rows: all of them, or up to one that must be waited for.
+
+        ``held`` is the state that still has what the statement kept when it began to wait; None when it has not waited yet.
+        """
+        ctx, table, fresh = self.ctx, self.table, held is None
         found: list[Outcome] = []
         if rest is x.FALSE:
             return self.finish(state, done, row, guard, label, note)
@@ -182,8 +185,8 @@ class RowByRow(ABC):
         locked_only: Expr = x.FALSE
         kept: dict[int, Expr] = {}
         unknown: Expr = x.FALSE
-        if not fresh:
-            kept, unknown = self._kept_others(state, row, x.conj(rest, there))
+        if held is not None:
+            kept, unknown = self._kept_others(held, row, x.conj(rest, there))
         busy = x.conj(rest, x.TRUE if fresh else there, self.conflicting(state, row, kept))
         if not fresh:
             if unknown is not x.FALSE:
@@ -207,7 +210,7 @@ class RowByRow(ABC):
         if self.joined:
             found.append(out(x.conj(guard, blocked), state, f"waiting in a join ({table})"))
             return found
-        found.extend(o.given(guard) for o in self._wait(state, rest, act, locked_only, busy, row, done, fresh=fresh, kept=kept))
+        found.extend(o.given(guard) for o in self._wait(state, rest, act, locked_only, busy, row, done, held=held, kept=kept))
         return found
 
     def _wait(
@@ -220,10 +223,11 @@ class RowByRow(ABC):
         row: Local,
         done: Expr,
         *,
-        fresh: bool,
+        held: State | None,
         kept: dict[int, Expr],
     ) -> list[Outcome]:
         """Wait for one of the busy rows, having dealt with any subset of those that are free."""
+        fresh = held is None
         ctx, table, size = self.ctx, self.table, self.storage.sizes[self.table]
         found: list[Outcome] = []
         here = x.local(table, table)
@@ -280,8 +284,10 @@ class RowByRow(ABC):
                             waiting.got(self.world, ctx.role, table),
                             lambda p, r, dealt=dealt: (x.equal(p, ctx.process), x.substitute(dealt, {row: r})),
                         )
-                if fresh:
+                if held is None:
                     self._keep(before, after, row, rest)
+                else:
+                    self.keep_on(held, after, row, x.conj(rest, x.neg(taken)))
                 guard = x.conj(is_busy, canonical, condition, first.guard)
                 found.append(Outcome("wait", guard, after, "waits", (here, *masks, other, *first.params), note="waits for"))
         return found
@@ -359,6 +365,21 @@ class RowByRow(ABC):
 
     def _unknown(self) -> str:
         return f"waiting with several rows and a subquery over an updated column ({self.table})"
+
+    def keep_on(self, held: State, after: State, row: Local, left: Expr) -> None:
+        """What was kept when the statement began to wait stays, for the rows that are left, when it waits for another one."""
+        pure = self._pure()
+        for number, node in enumerate(self.subqueries):
+            if id(node) in pure or self._open(node):
+                continue
+            holder = self._holder(number)
+            after.write_all(
+                holder,
+                lambda p, r, holder=holder: (
+                    x.equal(p, self.ctx.process),
+                    x.ite(x.substitute(left, {row: r}), held.read(holder, p, r), x.NULL),
+                ),
+            )
 
     def _keep(self, before: State, after: State, row: Local, rest: Expr) -> None:
         """Remember the subqueries' values for the rows that are left."""
