@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 import txweave
+from txweave.replay.command import conform_command, replay_command
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -705,6 +706,10 @@ def explain(code: str | None) -> None:
 
         raise click.UsageError(f"there is no code {code!r}{suggestion(code.upper(), known)}; txweave explain lists all")
     click.echo(text, nl=False)
+
+
+cli.add_command(replay_command)
+cli.add_command(conform_command)
 
 
 # ----------------------------------------------------------------------------------------------------------------- main

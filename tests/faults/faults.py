@@ -1173,7 +1173,7 @@ fault(
             return""",
     """        if not self.exploration:
             return""",
-    LIVENESS + "a_state_that_was_not_expanded_is_no_deadlock",
+    EXPLICIT + "as_many_states_as_allowed_and_no_more",
 )
 fault(
     "liveness",

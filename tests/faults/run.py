@@ -294,9 +294,7 @@ def baseline(faults: Sequence[Fault], base: Path, work: Path, processes: int) ->
 def tail(job: Job) -> str:
     """The last line that a job has written."""
     try:
-        lines = [
-            line for line in (job.place / "log").read_text(encoding="utf-8", errors="replace").splitlines() if line.strip()
-        ]
+        lines = [line for line in (job.place / "log").read_text(encoding="utf-8", errors="replace").splitlines() if line.strip()]
     except OSError:
         return ""
     return lines[-1][:160] if lines else ""

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+
 from txweave.replay.conform import Walked, conform, machine_of, walk
 from txweave.replay.server import Server
 

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+
 from txweave.engines import explicit
 from txweave.replay.machine import Machine
 from txweave.replay.replay import replay
@@ -28,6 +29,8 @@ def test_counterexamples(server: Server, path: Path) -> None:
         for name, verdict in explicit.check(system, limits=Limits(max_states=60_000)).verdicts.items():
             if verdict.trace is not None:
                 result = replay(server, machine, verdict.trace)
-                assert result.outcome == "agrees", f"{case.name} {name}: {result.outcome}\n{result.detail}\n" + "\n".join(result.log)
+                assert result.outcome == "agrees", f"{case.name} {name}: {result.outcome}\n{result.detail}\n" + "\n".join(
+                    result.log
+                )
                 replayed += 1
     assert replayed

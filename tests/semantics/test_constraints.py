@@ -71,9 +71,7 @@ def test_an_insert_waits_for_an_uncommitted_delete():
 
 
 def test_an_update_to_a_key_that_another_is_taking_waits():
-    content = text(
-        [put(1, 1), "commit"], [put(1, 2), "commit"], schema=UNIQUE, data="INSERT INTO t (k, v) VALUES (1, 0), (2, 2);"
-    )
+    content = text([put(1, 1), "commit"], [put(1, 2), "commit"], schema=UNIQUE, data="INSERT INTO t (k, v) VALUES (1, 0), (2, 2);")
     assert outcomes(content, "SELECT t.k, t.v, a.status, b.status FROM t, a, b") == {
         ((1, 0, "failed", "done"), (2, 1, "failed", "done")),
         ((1, 1, "done", "failed"), (2, 2, "done", "failed")),
@@ -82,17 +80,13 @@ def test_an_update_to_a_key_that_another_is_taking_waits():
 
 
 def test_a_key_that_an_uncommitted_update_gives_up_is_waited_for():
-    content = text(
-        [put(1, 1), "commit"], [put(0, 2), "commit"], schema=UNIQUE, data="INSERT INTO t (k, v) VALUES (1, 0), (2, 2);"
-    )
+    content = text([put(1, 1), "commit"], [put(0, 2), "commit"], schema=UNIQUE, data="INSERT INTO t (k, v) VALUES (1, 0), (2, 2);")
     # b needs 0, which row 1 still has if a rolls back; after a's commit it is free.
     assert outcomes(content, STATUS) == {("done", "done"), ("done", "failed")}
 
 
 def test_two_updates_that_exchange_keys_deadlock_or_fail():
-    content = text(
-        [put(2, 1), "commit"], [put(0, 2), "commit"], schema=UNIQUE, data="INSERT INTO t (k, v) VALUES (1, 0), (2, 2);"
-    )
+    content = text([put(2, 1), "commit"], [put(0, 2), "commit"], schema=UNIQUE, data="INSERT INTO t (k, v) VALUES (1, 0), (2, 2);")
     # Each needs what the other has. Alone: unique_violation. Both can never succeed.
     found = explore(content, STATUS)
     assert found.finals == {(("failed", "failed"),)}

@@ -178,9 +178,7 @@ def test_an_error_of_the_database_undoes_the_transaction():
 
 def test_locks_go_at_the_error_already():
     forever = {"choose": "j", "from": "SELECT k FROM t WHERE v = 9"}
-    content = text(
-        [put(5), {"try": [DOUBLE], "except": {"unique_violation": []}}, forever, "commit"], [put(1), "commit"], bounds=B
-    )
+    content = text([put(5), {"try": [DOUBLE], "except": {"unique_violation": []}}, forever, "commit"], [put(1), "commit"], bounds=B)
     # a never ends its failed transaction, and b never waits for it for ever.
     assert outcomes(content, "SELECT a.status, b.status, v FROM a, b, t") == {("running", "done", 1)}
 
@@ -218,9 +216,7 @@ def test_an_error_of_the_program_undoes_nothing():
 
 
 def test_a_handler_is_for_its_errors_only_and_finally_for_all():
-    content = text(
-        [{"try": [{"raise": "Oops"}], "except": {"Other": ["commit"]}, "finally": [put(7), "commit"]}, put(8), "commit"]
-    )
+    content = text([{"try": [{"raise": "Oops"}], "except": {"Other": ["commit"]}, "finally": [put(7), "commit"]}, put(8), "commit"])
     assert outcomes(content, "SELECT v, status FROM t, a") == {(7, "failed")}
 
 
@@ -272,9 +268,7 @@ def test_a_restarted_process_begins_again():
 
 
 def test_faults_do_not_recur_unless_the_scenario_says_so():
-    gone = {
-        "p": {"whenever": "SELECT id FROM a WHERE status = 'running'", "eventually": "SELECT id FROM a WHERE status = 'done'"}
-    }
+    gone = {"p": {"whenever": "SELECT id FROM a WHERE status = 'running'", "eventually": "SELECT id FROM a WHERE status = 'done'"}}
     role = {"crash": "anywhere", "restart": True, "fair": "weak"}
     assert verdicts(text([put(1), "commit"], processes={"a": role}, properties=gone))["p"] == ("holds", None)
     again = {"a": {**role, "forever": ["crash"]}}

@@ -15,6 +15,7 @@ import yaml
 from txweave.replay.generate import Document, generate
 from txweave.replay.machine import Machine, Op
 from txweave.replay.replay import Divergence, LeftModelError, NotPossibleError, Replay
+from txweave.replay.schema import SchemaError
 from txweave.replay.server import Server
 from txweave.semantics import lower
 from txweave.spec.diagnostics import SpecError
@@ -79,7 +80,9 @@ def machine_of(document: Document) -> Machine:
     return Machine(bound, scenario, lower(bound, scenario))
 
 
-def walk(server: Server, machine: Machine, seed: str, found: Walked, length: int = LENGTH) -> tuple[Divergence | None, Replay, list[Op]]:
+def walk(
+    server: Server, machine: Machine, seed: str, found: Walked, length: int = LENGTH
+) -> tuple[Divergence | None, Replay, list[Op]]:
     """One walk; the divergence, if there is one."""
     chance = random.Random(seed)  # noqa: S311 - a walk is no secret
     path: list[Op] = []
@@ -199,7 +202,10 @@ def _fails(server: Server, document: Document, seed: str, tries: int) -> Failure
     best: Failure | None = None
     for number in range(tries):
         this = f"{seed}/{number}"
-        divergence, run, path = walk(server, machine, this, Walked())
+        try:
+            divergence, run, path = walk(server, machine, this, Walked())
+        except SchemaError:
+            return None
         if divergence is not None and (best is None or len(path) < len(best.path)):
             best = Failure(this, document, str(divergence), tuple(run.log), tuple(path))
     return best

@@ -1,4 +1,5 @@
-"""Small specifications at random: one or two tables with keys, constraints and rows, and two or three processes that get in each other's way."""
+"""Small specifications at random: one or two tables with keys, constraints and rows, and two or three processes that get
+in each other's way."""
 
 from __future__ import annotations
 
@@ -15,7 +16,8 @@ _MODES = ("UPDATE", "NO KEY UPDATE", "SHARE", "KEY SHARE")
 class Generator:
     """Makes one specification.
 
-    Table ``p`` has the key ``k`` (written by the program, or generated), ``v`` and ``u``; table ``c`` refers to it with ``r`` and has ``w``.
+    Table ``p`` has the key ``k`` (written by the program, or generated), ``v`` and ``u``; table ``c`` refers to it with
+    ``r`` and has ``w``.
     """
 
     def __init__(self, seed: str) -> None:

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
+from txweave.replay.values import Env, Values, solutions
 from txweave.semantics.times import analyse
 from txweave.semantics.uses import nodes
 from txweave.sql import program as bound
@@ -13,9 +14,8 @@ from txweave.sql import tree
 from txweave.sql.render import literal, name_of, sql_of
 from txweave.system import expr as x
 from txweave.system.expr import Elem, Expr, Local, Value
-from txweave.replay.values import Env, Values, solutions
-from txweave.system.ground import Grounder, bound_name
-from txweave.system.sorted import Action, Point, System
+from txweave.system.ground import Grounder
+from txweave.system.sorted import Action, Point, System, bound_name
 from txweave.trace import State
 
 Ids = Mapping[Elem, int]
@@ -78,7 +78,8 @@ class Op:
 class Expected:
     """What an action expects of the server.
 
-    ``exit``: ok, error, waits, out.  ``rows`` None: not looked at.  ``fresh``: rows of each table with generated ids that the action inserts, by
+    ``exit``: ok, error, waits, out.  ``rows`` None: not looked at.  ``fresh``: rows of each table with generated ids that
+    the action inserts, by
     slot, with their column values.
     """
 
@@ -209,7 +210,7 @@ class Machine:
             if update.function not in self.grounder.cell_functions:
                 continue  # nothing changes it
             for inner in values.assignments(update.formals, env):
-                cell = self.grounder.where[update.function, tuple(inner[f] for f in update.formals)]  # type: ignore[index]
+                cell = self.grounder.where[update.function, tuple(inner[f] for f in update.formals)]  # type: ignore[misc]
                 value = values.of(update.body, inner)
                 if (type(value), value) not in self._domains[cell]:
                     bound_ = bound_name(self.functions[update.function])
@@ -233,7 +234,7 @@ class Machine:
             case x.Apply(function, args):
                 if values.of(term, env) is None:
                     return None
-                cell = self.grounder.where.get((function, tuple(values.of(a, env) for a in args)))  # type: ignore[arg-type]
+                cell = self.grounder.where.get((function, tuple(values.of(a, env) for a in args)))  # type: ignore[misc]
                 return belief.moments[self._age_place[cell]] if cell in self._age_place else clock
             case x.Arith(operator, left, right):
                 base, shift = self.moment(belief, left, env, clock), values.of(right, env)
@@ -277,7 +278,9 @@ class Machine:
                     continue
                 row = []
                 for column in table.columns:
-                    value = slot if column.serial else self.value(belief.state, self._names["committed", name, column.name], (slot,))
+                    value = (
+                        slot if column.serial else self.value(belief.state, self._names["committed", name, column.name], (slot,))
+                    )
                     row.append(self.outside(value, column.type, ids))
                 rows.append(tuple(row))
         return found
@@ -309,7 +312,9 @@ class Machine:
         node = self.steps[info.procedure, base]
         if action.kind == "error":
             if isinstance(node, bound.Transaction):
-                return Op("commit error", process, info.procedure, info.step, "COMMIT" if "and was done" in info.note else "ROLLBACK")
+                return Op(
+                    "commit error", process, info.procedure, info.step, "COMMIT" if "and was done" in info.note else "ROLLBACK"
+                )
             return Op("error", process, info.procedure, info.step, info.outcome)
         assert process is not None
         match node:
@@ -318,9 +323,7 @@ class Machine:
                     return Op("resume", process, info.procedure, info.step, into=bool(node.into))
                 names = self._bindings(belief, action, info.bindings, statement, clock)
                 statement, hidden = self._with_ids(statement)
-                return Op(
-                    "statement", process, info.procedure, info.step, sql_of(statement, names), hidden, into=bool(node.into)
-                )
+                return Op("statement", process, info.procedure, info.step, sql_of(statement, names), hidden, into=bool(node.into))
             case bound.Transaction(operation, name):
                 text = {
                     "begin": "BEGIN READ ONLY" if node.read_only else "BEGIN",

@@ -1,6 +1,7 @@
 """Replay: a run of the model and a real server in step, compared after every step.
 
-The server decides some things by itself (the order of rows, which rows were locked before a wait, a plan).  So the replay keeps all states of the model
+The server decides some things by itself (the order of rows, which rows were locked before a wait, a plan).  So the replay
+keeps all states of the model
 that agree with what the server has answered so far; when none is left, the server has done what the model does not allow.
 """
 
@@ -326,9 +327,7 @@ class Replay:
             parts.append(f"count {wanted.affected}")
         return ", ".join(parts)
 
-    def _agree(
-        self, belief: Belief, action: Move, after: Belief, wanted: Expected, observation: Observation
-    ) -> Belief | None:
+    def _agree(self, belief: Belief, action: Move, after: Belief, wanted: Expected, observation: Observation) -> Belief | None:
         """The belief after the action, if the observation agrees with it."""
         if wanted.exit != observation.exit:
             return None
@@ -358,7 +357,9 @@ class Replay:
                 tuple(self.machine.outside(v, kind, ids) for v, kind in zip(row, kinds, strict=True)) for row in wanted.rows
             )
             got = Counter(
-                tuple(("a time" if v is not None else None) if k.kind == "timestamp" else v for v, k in zip(row, kinds, strict=True))
+                tuple(
+                    ("a time" if v is not None else None) if k.kind == "timestamp" else v for v, k in zip(row, kinds, strict=True)
+                )
                 for row in observation.answer.rows
             )
             if shown != got:
@@ -396,9 +397,7 @@ class Replay:
             found[slot] = known.pop(0)
         return found
 
-    def _ghost(
-        self, op: Op, session: Session, ghosts: dict[str, list[tuple[Belief, Move, tree.Insert | None]]]
-    ) -> list[Belief]:
+    def _ghost(self, op: Op, session: Session, ghosts: dict[str, list[tuple[Belief, Move, tree.Insert | None]]]) -> list[Belief]:
         """The ghost statement, right behind what it records."""
         text = next(iter(ghosts))
         session.send(text)
@@ -521,7 +520,10 @@ class Replay:
                         if (other in reach if other is not None else lagging or self._waits_again(b, process, reach))
                     ]
                     self._keep(
-                        op, found, (f"{process} waits for {o}" if o else f"{process} may go on" for _, o in pairs), f"{process} waits for {sorted(now)}"
+                        op,
+                        found,
+                        (f"{process} waits for {o}" if o else f"{process} may go on" for _, o in pairs),
+                        f"{process} waits for {sorted(now)}",
                     )
                     continue
                 found = [b for b, other in pairs if other is None]
@@ -609,7 +611,9 @@ def replay(server: Server, machine: Machine, trace: Trace) -> Replayed:
             before = trace.states[number]
             here = [b for b in run.beliefs if b.state == before]
             if not here:
-                return Replayed("diverged (allowed)", number, "the server took another branch that the model allows", tuple(run.log))
+                return Replayed(
+                    "diverged (allowed)", number, "the server took another branch that the model allows", tuple(run.log)
+                )
             op = machine.op(here[0], Move(taken.action.action, taken.action.params), run.clock)
             if taken.action.kind == "database":
                 run.genuine = False

@@ -1,4 +1,5 @@
-"""The schema on the server: the specification's own DDL, ghosts as ordinary tables and columns, its data, and the replay's clock."""
+"""The schema on the server: the specification's own DDL, ghosts as ordinary tables and columns, its data, and the
+replay's clock."""
 
 from __future__ import annotations
 
@@ -11,8 +12,16 @@ from txweave.sql.tree import Type
 CLOCK = "txweave_clock"
 
 
+class SchemaError(Exception):
+    """The server does not take the schema or its data."""
+
+
 def create(server: Server, model: BoundModel, timed: bool) -> str:
-    """A fresh schema with the model's tables and data; its name."""
+    """A fresh schema with the model's tables and data; its name.
+
+    Raises:
+        SchemaError: the server does not take it.
+    """
     schema = server.create_schema()
     texts = [f"SET search_path TO {schema}, pg_catalog"]
     if timed:
@@ -30,10 +39,10 @@ def create(server: Server, model: BoundModel, timed: bool) -> str:
     texts.append("SET search_path TO pg_catalog")
     try:
         server.monitor.run(";\n".join(texts))
-    except RuntimeError:
+    except RuntimeError as error:
         server.monitor.run("SET search_path TO pg_catalog")
         server.drop_schema(schema)
-        raise
+        raise SchemaError(str(error)) from None
     return schema
 
 
@@ -42,7 +51,7 @@ def contents(server: Server, model: BoundModel, schema: str) -> dict[str, list[t
     texts = []
     for name, table in model.schema.tables.items():
         columns = ", ".join(_shown(f'"{c.name}"', c.type) for c in table.columns)
-        texts.append(f'SELECT {columns} FROM {schema}."{name}"')  # noqa: S608 - names of the bound schema
+        texts.append(f'SELECT {columns} FROM {schema}."{name}"')
     session = server.monitor
     session.send(";\n".join(texts))
     while not session.poll(5.0):

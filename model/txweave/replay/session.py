@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from psycopg import pq
+from psycopg.pq import abc
 
 Datum: TypeAlias = bool | int | str | None
 """A value as the server returned it."""
@@ -31,7 +32,7 @@ class Answer:
     message: str = ""
 
 
-def connect(dsn: str) -> pq.PGconn:
+def connect(dsn: str) -> abc.PGconn:
     """A connection.
 
     Raises:
@@ -47,7 +48,7 @@ def connect(dsn: str) -> pq.PGconn:
 class Session:
     """A connection that can have one statement under way."""
 
-    def __init__(self, connection: pq.PGconn) -> None:
+    def __init__(self, connection: abc.PGconn) -> None:
         self._connection = connection
         self.pid = connection.backend_pid
         self.busy = False
@@ -107,7 +108,7 @@ class Session:
     @property
     def transaction(self) -> str:
         """``none``, ``open`` or ``failed``."""
-        return _STATUS.get(self._connection.transaction_status, "unknown")
+        return _STATUS.get(pq.TransactionStatus(self._connection.transaction_status), "unknown")
 
     def close(self) -> None:
         """Close the connection."""
@@ -116,7 +117,7 @@ class Session:
             self._connection.finish()
 
 
-def _answer(result: pq.PGresult) -> Answer:
+def _answer(result: abc.PGresult) -> Answer:
     if result.status in (pq.ExecStatus.FATAL_ERROR, pq.ExecStatus.BAD_RESPONSE, pq.ExecStatus.NONFATAL_ERROR):
         code = result.error_field(pq.DiagnosticField.SQLSTATE) or b"?????"
         message = result.error_field(pq.DiagnosticField.MESSAGE_PRIMARY) or result.error_message or b""

@@ -95,7 +95,7 @@ class Values:
             return self.frame.values(self.frame.system.function(node.function).domain)[0]
         key = (node.function, args)
         if key in self.frame.fixed:
-            return self.frame.fixed[key]  # type: ignore[index]
+            return self.frame.fixed[key]
         return self.state[self.frame.where[key]]  # type: ignore[index]
 
     def _fold(self, node: x.Fold, env: Env) -> Value:
@@ -105,7 +105,7 @@ class Values:
             return None
         if node.kind == "sum":
             return sum(int(str(v)) for v in values)
-        return min(values) if node.kind == "min" else max(values)  # type: ignore[type-var]
+        return min(values) if node.kind == "min" else max(values)
 
     def elements(self, item: Local) -> list[Value]:
         """The values that a local ranges over."""

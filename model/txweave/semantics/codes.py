@@ -10,8 +10,7 @@ def _code(title: str, why: str, wrong: str, right: str) -> tuple[str, str]:
 CODES: dict[str, tuple[str, str]] = {
     "M401": _code(
         "Procedures of one role repeat differently",
-        "A role that runs several procedures runs them in turn, in one loop: all of them repeat, with one period, or "
-        "none does.",
+        "A role that runs several procedures runs them in turn, in one loop: all of them repeat, with one period, or none does.",
         "scheduler: {run: [mark_complete, report_once]}",
         "scheduler: {run: mark_complete}, reporter: {run: report_once}",
     ),

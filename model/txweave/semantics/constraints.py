@@ -25,9 +25,7 @@ ALL = frozenset({VALUES, KEYS, PARENTS})
 def own_values(ctx: Context, state: State, table: str, row: Expr) -> dict[str, Expr]:
     """The column values of a row as the process sees it."""
     storage = ctx.world.storage
-    return {
-        c.name: storage.column(state, table, c.name, row, ctx.process, ctx.role) for c in storage.schema.tables[table].columns
-    }
+    return {c.name: storage.column(state, table, c.name, row, ctx.process, ctx.role) for c in storage.schema.tables[table].columns}
 
 
 def check_row(

@@ -358,9 +358,7 @@ def _insert_branch(
             x.equal(mine[c], storage.column(after, key.parent, p, parent, ctx.process, ctx.role))
             for c, p in zip(key.columns, key.parent_columns, strict=True)
         ]
-        chosen = x.conj(
-            storage.visible(after, key.parent, parent, ctx.process, ctx.role), x.exists((slot,), x.conj(filled, *same))
-        )
+        chosen = x.conj(storage.visible(after, key.parent, parent, ctx.process, ctx.role), x.exists((slot,), x.conj(filled, *same)))
         storage.lock_all(final, key.parent, chosen, parent, "key share", ctx.process, ctx.role)
     result_branches: list[Branch] = []
     if statement.returning:

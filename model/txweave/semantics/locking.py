@@ -87,9 +87,7 @@ class Locking(RowByRow):
         """Lock the result rows and return them."""
         ctx = self.ctx
         found: list[Outcome] = []
-        choices = (
-            [((), x.TRUE, branch)] if self.limit is None else results.limited(ctx, branch, self.query.order_by, self.limit)
-        )
+        choices = [((), x.TRUE, branch)] if self.limit is None else results.limited(ctx, branch, self.query.order_by, self.limit)
         for params, condition, kept in choices:
             after = state.copy()
             target = x.local(self.table, self.table)
@@ -115,9 +113,7 @@ class Locking(RowByRow):
         order = tuple(self.world.terms.value(k.expression, env) for k in self.query.order_by)
         branch = Branch((row,), done, columns, order, ((self.source, row),))
         one = self.keyed or single_row(self.storage.schema, self.query)
-        return results.deliver(
-            self.ctx, self.node, state, guard, [branch], None, one=one, label=label, note=note
-        )
+        return results.deliver(self.ctx, self.node, state, guard, [branch], None, one=one, label=label, note=note)
 
     def _first(self, state: State, resumed: str) -> list[Outcome]:
         """LIMIT 1: rows are tried in order until one can be had; a busy one is waited for."""
@@ -125,9 +121,7 @@ class Locking(RowByRow):
         row, here = x.local(self.source, table), x.local(table, table)
         found: list[Outcome] = []
         updated = self.storage.uses[table].updated
-        moving = any(
-            isinstance(n, tree.ColumnRef) and n.column in updated for k in self.query.order_by for n in walk(k.expression)
-        )
+        moving = any(isinstance(n, tree.ColumnRef) and n.column in updated for k in self.query.order_by for n in walk(k.expression))
         place: Expr = x.TRUE
         base = state
         if resumed:

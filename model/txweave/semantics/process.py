@@ -245,9 +245,7 @@ class Process:
                     return self.raise_error(state, config, error, False, guard, params, budget)
                 case c.Reraise():
                     error = config.errors[-1]
-                    return self.raise_error(
-                        state, replace(config, errors=config.errors[:-1]), error, False, guard, params, budget
-                    )
+                    return self.raise_error(state, replace(config, errors=config.errors[:-1]), error, False, guard, params, budget)
                 case c.Timer(timer=timer):
                     state.write(self.timer_function(timer), (self.process,), x.NULL)
                     config = following
@@ -323,11 +321,7 @@ class Process:
 
     def _loop_query(self, instruction: c.NextRow) -> tree.Query | None:
         for other in self.code.instructions:
-            if (
-                isinstance(other, c.Execute)
-                and other.node.rows is not None
-                and other.scope + other.node.rows == instruction.rows
-            ):
+            if isinstance(other, c.Execute) and other.node.rows is not None and other.scope + other.node.rows == instruction.rows:
                 statement = other.node.statement
                 return statement.query if isinstance(statement, tree.Select) else None
         return None
@@ -372,9 +366,7 @@ class Process:
                 return self.advance(state, replace(config, pc=catch.target, errors=errors), guard, params, budget)
         return self.finish(state, config, FAILED, error, guard, params)
 
-    def finish(
-        self, state: State, config: Config, status: str, error: str, guard: Expr, params: tuple[Local, ...]
-    ) -> list[Path]:
+    def finish(self, state: State, config: Config, status: str, error: str, guard: Expr, params: tuple[Local, ...]) -> list[Path]:
         """The procedure ends; an open transaction is rolled back; a repeating one starts its next round."""
         state = state.copy()
         if config.transaction != "none":
@@ -501,16 +493,12 @@ class Process:
     def _action_name(self, info: StepInfo) -> str:
         return f"{self.name}.{info.step}" + ("" if info.outcome == "ok" else f": {info.outcome}")
 
-    def _execute(
-        self, config: Config, instruction: c.Execute, at: Expr, state: State
-    ) -> Iterator[tuple[Action, Config | None]]:
+    def _execute(self, config: Config, instruction: c.Execute, at: Expr, state: State) -> Iterator[tuple[Action, Config | None]]:
         statement = instruction.node.statement
         sql = sql_of(statement)
         if config.transaction == "failed":
             info = self._info(instruction, "in_failed_sql_transaction", sql, statement)
-            yield from self._emit(
-                config, at, self.raise_error(state, config, "in_failed_sql_transaction", False, x.TRUE, ()), info
-            )
+            yield from self._emit(config, at, self.raise_error(state, config, "in_failed_sql_transaction", False, x.TRUE, ()), info)
             return
         if config.transaction == "none" and self.uses_now:
             state.write(f"{self.name}.~began", (self.process,), x.const(0))

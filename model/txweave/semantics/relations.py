@@ -253,9 +253,7 @@ def rename(branch: Branch) -> Branch:
 def _rename_combination(combo: Combination, relations: Relations, env: Env) -> Combination:
     del relations, env
     mapping: dict[x.Local, Expr] = {old: x.local(old.name.split("'")[0], old.domain) for old in combo.locals}
-    columns = {
-        source: (lambda name, inner=inner: x.substitute(inner(name), mapping)) for source, inner in combo.columns.items()
-    }
+    columns = {source: (lambda name, inner=inner: x.substitute(inner(name), mapping)) for source, inner in combo.columns.items()}
     rows = tuple((name, x.substitute(row, mapping)) for name, row in combo.rows)
     return Combination(tuple(mapping.values()), x.substitute(combo.condition, mapping), columns, rows)  # type: ignore[arg-type]
 

@@ -119,9 +119,7 @@ class RowByRow(ABC):
         rest: Expr = (
             x.FALSE
             if self.keyed
-            else x.conj(
-                x.truth(state.read(waiting.todo(self.world, ctx.role, table), ctx.process, row)), x.neg(x.equal(row, here))
-            )
+            else x.conj(x.truth(state.read(waiting.todo(self.world, ctx.role, table), ctx.process, row)), x.neg(x.equal(row, here)))
         )
         done: Expr = x.FALSE
         if self.counts and not self.keyed:
@@ -163,9 +161,7 @@ class RowByRow(ABC):
                 found.append(first.given(x.conj(free, matches), (here, *choices)))
                 continue
             now = x.disj(done, x.equal(row, here))
-            for outcome in self._go_on(
-                first.state, rest, row, now, first.guard, held=state, label="ok after waiting", note=""
-            ):
+            for outcome in self._go_on(first.state, rest, row, now, first.guard, held=state, label="ok after waiting", note=""):
                 found.append(outcome.given(x.conj(free, matches), (here, *choices, *first.params)))
         return found
 
@@ -320,9 +316,7 @@ class RowByRow(ABC):
 
     def _holder(self, number: int) -> str:
         name = f"{self.ctx.role}.~kept.{self.ctx.scope}{self.table}.{number}"
-        return self.world.functions.declare(
-            name, [self.ctx.role, self.table], UNKNOWN, None, ("kept", self.ctx.role, self.table)
-        )
+        return self.world.functions.declare(name, [self.ctx.role, self.table], UNKNOWN, None, ("kept", self.ctx.role, self.table))
 
     def _moving(self, node: tree.Expr) -> bool:
         """Whether the subquery depends on columns of the target that some procedure updates."""

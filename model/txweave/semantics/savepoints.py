@@ -26,9 +26,7 @@ class Savepoints:
                     )
             for lock in self._locks(role):
                 function = self.storage.functions.functions[lock]
-                self.storage.functions.declare(
-                    f"{lock}.~saved{level}", function.params, function.domain, None, ("hidden", "saved")
-                )
+                self.storage.functions.declare(f"{lock}.~saved{level}", function.params, function.domain, None, ("hidden", "saved"))
 
     def _version(self, table: str) -> list[str]:
         """The functions that make up an uncommitted version, its writer apart."""

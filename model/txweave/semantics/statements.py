@@ -94,9 +94,7 @@ def _select(ctx: Context, node: bound.Execute, query: tree.Query, state: State) 
     branches = ctx.relations(state).rows(query, ctx.env(state))
     limit = limit_of(query)
     if limit is None:
-        return results.deliver(
-            ctx, node, state, x.TRUE, branches, None, one=single_row(ctx.world.storage.schema, query)
-        )
+        return results.deliver(ctx, node, state, x.TRUE, branches, None, one=single_row(ctx.world.storage.schema, query))
     if len(branches) > 1:
         ctx.world.report.error(
             "M413", query.span or ctx.span, "LIMIT on an outer join is not modelled", "write the outer side as a subquery"

@@ -90,9 +90,7 @@ class Storage:
     def _declare(self, table: tree.Table, rows: list[dict[str, Value]]) -> None:
         use, name = self.uses[table.name], table.name
         if use.inserted or use.deleted:
-            self.functions.declare(
-                f"{name}.~live", [name], x.BOOL, False, ("live", name), [((i,), True) for i in range(len(rows))]
-            )
+            self.functions.declare(f"{name}.~live", [name], x.BOOL, False, ("live", name), [((i,), True) for i in range(len(rows))])
         for column in table.columns:
             if column.serial:
                 continue

@@ -175,8 +175,7 @@ class Terms:
             if want:
                 # true: some row equal in every column, none of them NULL
                 same = [
-                    x.conj(self.not_null(a), self.not_null(b), x.equal(a, b))
-                    for a, b in zip(terms, branch.columns, strict=True)
+                    x.conj(self.not_null(a), self.not_null(b), x.equal(a, b)) for a, b in zip(terms, branch.columns, strict=True)
                 ]
                 parts.append(x.exists(branch.locals, x.conj(branch.condition, *same)))
             else:

@@ -153,9 +153,7 @@ def _sources(statement: object) -> dict[str, str | tree.Query]:
     return found
 
 
-def _statement(
-    model: bound.BoundModel, flow: Flow, statement: tree.Statement, procedure: str, node: bound.Execute | None
-) -> None:
+def _statement(model: bound.BoundModel, flow: Flow, statement: tree.Statement, procedure: str, node: bound.Execute | None) -> None:
     sources = _sources(statement)
     targets: list[Node] = []
     if node is not None:
@@ -180,9 +178,7 @@ def _statement(
             pairs.extend(statement.on_conflict.sets)
     if not isinstance(statement, tree.Delete):
         for column, expression in pairs:
-            _assign(
-                flow, _roots(model, flow, expression, sources, procedure), ("column", statement.table, column), expression.type
-            )
+            _assign(flow, _roots(model, flow, expression, sources, procedure), ("column", statement.table, column), expression.type)
     if node is not None and node.rows is not None:
         targets = [("rows", procedure, node.rows, str(n)) for n in range(len(statement.returning))]
     for target, output in zip(targets, statement.returning, strict=False):
@@ -196,9 +192,7 @@ def _query(model: bound.BoundModel, flow: Flow, query: tree.Query, whole: object
         _assign(flow, _roots(model, flow, output.expression, sources, procedure), target, output.expression.type)
 
 
-def _compare_all(
-    model: bound.BoundModel, flow: Flow, whole: object, sources: dict[str, str | tree.Query], procedure: str
-) -> None:
+def _compare_all(model: bound.BoundModel, flow: Flow, whole: object, sources: dict[str, str | tree.Query], procedure: str) -> None:
     for node in walk(whole):
         compared: list[tree.Expr] = []
         match node:

@@ -106,9 +106,7 @@ def _update(schema: tree.Schema, uses: dict[str, Use], role: str, table: str, co
     use.updated |= columns
     use.writers.add(role)
     use.requested.add(
-        "update"
-        if columns & {c for u in schema.tables[table].uniques if u.where is None for c in u.columns}
-        else "no key update"
+        "update" if columns & {c for u in schema.tables[table].uniques if u.where is None for c in u.columns} else "no key update"
     )
     _parents(schema, uses, role, schema.tables[table], columns)
 

@@ -18,16 +18,12 @@ from txweave.system.expr import BOOL, Domain, Expr, Local
 
 def blocker(world: World, role: str) -> str:
     """The function: whom a process of the role waits for; NULL when nobody (any more)."""
-    return world.functions.declare(
-        f"{role}.~blocker", [role], Domain(sorts=world.roles, nullable=True), None, ("blocker", role)
-    )
+    return world.functions.declare(f"{role}.~blocker", [role], Domain(sorts=world.roles, nullable=True), None, ("blocker", role))
 
 
 def at(world: World, role: str, table: str) -> str:
     """The function: the row of the table that a process waits for; NULL when none."""
-    return world.functions.declare(
-        f"{role}.~at.{table}", [role], Domain(sorts=(table,), nullable=True), None, ("at", role, table)
-    )
+    return world.functions.declare(f"{role}.~at.{table}", [role], Domain(sorts=(table,), nullable=True), None, ("at", role, table))
 
 
 def wants(world: World, role: str, table: str) -> str:

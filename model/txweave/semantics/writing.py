@@ -160,9 +160,7 @@ class Writing(RowByRow):
             return found
         target, other = x.local(self.table, self.table), x.local(self.table, self.table)
         is_target = x.substitute(chosen, {row: target})
-        several = x.exists(
-            (target, other), x.conj(is_target, x.substitute(chosen, {row: other}), x.neg(x.equal(target, other)))
-        )
+        several = x.exists((target, other), x.conj(is_target, x.substitute(chosen, {row: other}), x.neg(x.equal(target, other))))
         result = [
             out(several, before, f"UPDATE of several rows that sets a key ({self.table})"),
             ok(x.neg(x.exists((row,), chosen)), before),
