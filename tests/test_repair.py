@@ -399,7 +399,9 @@ def test_the_command_tells(folder: Path) -> None:
     assert "a minimal set has all required properties" in result.output
     assert "✓ atomic" in result.output
     assert "✗ harmless  no_lost_update violated (8) in two, replayed from no fix  [2]" in result.output
-    assert "2 of 4 sets explored; 1 killed by a replayed counterexample, 1 contain a good set" in result.output
+    # How long it took stands on the same line, which may have to be folded for it.
+    told = " ".join(result.output.split())
+    assert "2 of 4 sets explored; 1 killed by a replayed counterexample, 1 contain a good set" in told
     assert "UPDATE counter SET value = 0 + 1 WHERE" in result.output
     assert "need not start" in result.output
     assert "never executed" not in result.output
