@@ -87,3 +87,10 @@ def test_inserts_and_locks_of_outer_joins_are_refused_too():
         with pytest.raises(SpecError) as caught:
             system(text([step, "commit"], schema=C, data=TWO, bounds=SOME))
         assert [(d.code, d.span is not None) for d in caught.value.diagnostics] == [("M413", True)]
+
+
+def test_a_key_that_is_referred_to_is_not_changed_by_on_conflict_either():
+    statement = "INSERT INTO t (k, v) VALUES (1, 0) ON CONFLICT (k) DO UPDATE SET k = 3"
+    with pytest.raises(SpecError) as caught:
+        system(text([statement, "commit"], schema=C, bounds=SOME))
+    assert [d.code for d in caught.value.diagnostics] == ["M417"]

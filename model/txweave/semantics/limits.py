@@ -44,9 +44,12 @@ def _statement(schema: tree.Schema, statement: tree.Statement, report: Report) -
                 "a subquery used as a value may return several rows",
                 "name one row by its key, or aggregate (MIN, MAX, COUNT)",
             )
-    if isinstance(statement, tree.Update):
+    sets = statement.sets if isinstance(statement, tree.Update) else None
+    if isinstance(statement, tree.Insert) and statement.on_conflict is not None:
+        sets = statement.on_conflict.sets
+    if sets is not None and not isinstance(statement, tree.Select):
         table = schema.tables[statement.table]
-        columns = {c for c, _ in statement.sets}
+        columns = {c for c, _ in sets}
         for child in schema.tables.values():
             for key in child.foreign_keys:
                 if key.parent == table.name and columns & set(key.parent_columns):
