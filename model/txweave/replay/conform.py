@@ -88,7 +88,7 @@ def walk(
     path: list[Op] = []
     run = Replay(server, machine)
     try:
-        run.genuine = chance.random() < 0.3
+        run.genuine = chance.random() < 0.3 and server.local
         for _ in range(length):
             impossible: set[Op] = set()
             while True:

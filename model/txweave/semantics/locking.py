@@ -131,6 +131,8 @@ class Locking(RowByRow):
                 return [out(place, state, f"ORDER BY an updated column after waiting ({table})", (here,))]
             base = state.copy()
             waiting.clear(ctx, base)
+            gone_now = x.neg(self.storage.visible(state, table, here, ctx.process, ctx.role))
+            waiting.release_row(self.world, base, ctx.process, table, here, gone_now)
         else:
             rest = self.candidates(state, row)
         there = self.storage.visible(state, table, row, ctx.process, ctx.role)
@@ -182,7 +184,7 @@ class Locking(RowByRow):
             for other, condition in waiting.to_wait_for(ctx, state, table, mine, self.mode, first=again):
                 after = passed.copy()
                 after.write(waiting.at(self.world, ctx.role, table), (ctx.process,), mine)
-                after.write(waiting.wants(self.world, ctx.role, table), (ctx.process,), x.const(self.mode))
+                waiting.begin_to_want(ctx, after, state, table, mine, x.const(self.mode))
                 waiting.begin_wait(ctx, after, other)
                 gone = x.conj(rest, x.disj(x.equal(row, mine), x.conj(x.neg(earlier(mine)), eligible)))
                 after.write_all(

@@ -332,6 +332,8 @@ class Process:
         for level in range(self.depth):
             self.saved.forget(state, self.process, self.name, level)
         del config
+        if commit:
+            waiting.outdate(self.world, state, self.process, self.name)
         self.world.storage.end(state, self.process, self.name, commit)
         if self.uses_now:
             state.write(f"{self.name}.~began", (self.process,), x.NULL)

@@ -132,6 +132,9 @@ class RowByRow(ABC):
         for other, condition in self.to_wait_for(state, here, kept, first=True):
             again = state.copy()
             waiting.begin_wait(ctx, again, other)
+            # Those behind it are handed on to the newest version as well, if it is another one.
+            outdated = x.equal(state.read(waiting.wants(self.world, ctx.role, table), ctx.process), x.NULL)
+            waiting.release_row(self.world, again, ctx.process, table, here, outdated, other)
             guard = x.conj(place, there, condition)
             note = "the row is locked again: waits on"
             found.append(Outcome("wait", guard, again, "waits again", (here, other, *self._used(guard, choices)), note=note))
@@ -266,7 +269,7 @@ class RowByRow(ABC):
                 wanted: Expr = x.NULL
                 for mode, asked in self.modes(before, here, kept):
                     wanted = x.ite(asked, x.const(mode), wanted)
-                after.write(waiting.wants(self.world, ctx.role, table), (ctx.process,), wanted)
+                waiting.begin_to_want(ctx, after, before, table, here, wanted)
                 waiting.begin_wait(ctx, after, other)
                 if not self.keyed:
                     left = x.conj(rest, x.neg(taken))

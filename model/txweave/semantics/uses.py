@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from txweave.semantics.context import table_sources
+from txweave.semantics.context import table_sources, walk
 from txweave.semantics.storage import Use
 from txweave.semantics.writing import write_mode
 from txweave.spec import syntax
@@ -61,6 +61,12 @@ def table_uses(model: bound.BoundModel, scenario: syntax.Scenario) -> dict[str, 
         name = role.name.value
         for statement in statements_of(model, role):
             _statement(model.schema, uses, name, statement)
+    for role in scenario.roles:
+        name = role.name.value
+        for statement in statements_of(model, role):
+            if isinstance(statement, tree.Update | tree.Delete) and _second_look(uses[statement.table], statement):
+                # A row that no longer matches after waiting stays locked without being written.
+                _locks(uses[statement.table], name, write_mode(model.schema.tables[statement.table], statement))
     return uses
 
 
@@ -86,6 +92,15 @@ def _statement(schema: tree.Schema, uses: dict[str, Use], role: str, statement: 
             uses[statement.table].requested.add(write_mode(schema.tables[statement.table], statement))
         case tree.Delete():
             _delete(schema, uses, role, statement.table, set())
+
+
+def _second_look(use: Use, statement: tree.Update | tree.Delete) -> bool:
+    """Whether a row may match when the statement begins, and not after waiting for it."""
+    return any(
+        isinstance(n, tree.Exists | tree.InQuery | tree.ScalarQuery)
+        or (isinstance(n, tree.ColumnRef) and n.source == statement.source and n.column in use.updated)
+        for n in walk(statement.where)
+    )
 
 
 def _locks(use: Use, role: str, mode: str) -> None:

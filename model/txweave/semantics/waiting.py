@@ -32,6 +32,42 @@ def wants(world: World, role: str, table: str) -> str:
     return world.functions.declare(f"{role}.~wants.{table}", [role], domain, None, ("wants", role, table))
 
 
+def begin_to_want(ctx: Context, state: State, before: State, table: str, row: Expr, mode: Expr) -> None:
+    """The process queues for the row, unless it has a lock on it already: such a one takes no place in the queue
+    (``current_is_member`` in ``heap_update``).
+    """
+    wanted = x.ite(_member(ctx, before, table, row), x.NULL, mode)
+    state.write(wants(ctx.world, ctx.role, table), (ctx.process,), wanted)
+
+
+def _member(ctx: Context, state: State, table: str, row: Expr) -> Expr:
+    """The process has written the row or has a lock on it."""
+    own = ctx.world.storage.owns(state, table, row, ctx.process, ctx.role)
+    lock = f"{table}.~lock.{ctx.role}"
+    if lock in ctx.world.functions.functions:
+        return x.disj(own, x.neg(x.equal(state.read(lock, ctx.process, row), x.NULL)))
+    return own
+
+
+def outdate(world: World, state: State, process: Expr, role: str) -> None:
+    """``process`` commits: those who wait for rows that it wrote queue before an old version, where nobody comes any more."""
+    storage = world.storage
+    before = state.copy()
+    for other in world.roles:
+        for table in storage.tables_of(role):
+            name = f"{other}.~wants.{table}"
+            if name not in world.functions.functions:
+                continue
+
+            def make(q: Expr, other: str = other, table: str = table) -> tuple[Expr, Expr]:
+                row = x.local(table, table)
+                stands = x.equal(before.read(f"{other}.~at.{table}", q), row)
+                written = storage.owns(before, table, row, process, role)
+                return x.exists((row,), x.conj(stands, written)), x.NULL
+
+            state.write_all(name, make)
+
+
 def todo(world: World, role: str, table: str) -> str:
     """The relation: rows that a waiting statement has still to deal with."""
     return world.functions.declare(f"{role}.~todo.{table}", [role, table], BOOL, False, ("todo", role, table))
@@ -56,17 +92,17 @@ def release(world: World, state: State, process: Expr) -> None:
             state.write_all(name, lambda q, name=name, before=before: (x.equal(before.read(name, q), process), x.NULL))
 
 
-def release_row(world: World, state: State, process: Expr, table: str, row: Expr) -> None:
-    """Those who queue behind ``process`` for a row that is gone may go on."""
+def release_row(world: World, state: State, process: Expr, table: str, row: Expr, where: Expr = x.TRUE, to: Expr = x.NULL) -> None:
+    """Those who queue behind ``process`` for a row that is gone (if ``where``) may go on, or wait for ``to`` now."""
     for role in world.roles:
-        name, where = f"{role}.~blocker", f"{role}.~at.{table}"
-        if name in world.functions.functions and where in world.functions.functions:
+        name, place = f"{role}.~blocker", f"{role}.~at.{table}"
+        if name in world.functions.functions and place in world.functions.functions:
             before = state.copy()
             state.write_all(
                 name,
-                lambda q, name=name, where=where, before=before: (
-                    x.conj(x.equal(before.read(name, q), process), x.equal(before.read(where, q), row)),
-                    x.NULL,
+                lambda q, name=name, place=place, before=before: (
+                    x.conj(where, x.equal(before.read(name, q), process), x.equal(before.read(place, q), row)),
+                    to,
                 ),
             )
 
@@ -103,6 +139,14 @@ def conflicting(ctx: Context, state: State, table: str, row: Expr, mode: str) ->
     return x.disj(*parts)
 
 
+def _all_kept(world: World, role: str, table: str) -> bool:
+    """Whether every row lock that the role takes on the table is part of the state."""
+    taken = world.storage.uses[table].locked.get(role, set())
+    lock = f"{table}.~lock.{role}"
+    kept = world.functions.functions[lock].domain.values if lock in world.functions.functions else ()
+    return taken <= set(kept)
+
+
 def to_wait_for(ctx: Context, state: State, table: str, row: Expr, mode: str, *, first: bool) -> Iterator[tuple[Local, Expr]]:
     """For each role, a process to wait for: (local, condition).  Unless ``first`` (a waiter that was woken) the queue comes
     before the holder.
@@ -116,10 +160,14 @@ def to_wait_for(ctx: Context, state: State, table: str, row: Expr, mode: str, *,
         against = x.disj(*(x.equal(wanted, x.const(other)) for other in MODES if other in CONFLICTS[mode]))
         return x.conj(x.neg(x.equal(process, ctx.process)), x.equal(state.read(name, process), row), against)
 
-    nobody = x.conj(*(x.neg(x.exists((q,), queued(r, n, q))) for r, n in queue for q in [x.local(r, r)]))
+    # A process that has a lock on the row already stands beside the queue. Where a lock is not kept, both are possible.
+    firm = [(r, n) for r, n in queue if _all_kept(world, r, table)]
+    nobody = x.conj(*(x.neg(x.exists((q,), queued(r, n, q))) for r, n in firm for q in [x.local(r, r)]))
+    member = _member(ctx, state, table, row)
+    beside = member if _all_kept(world, ctx.role, table) else x.TRUE
     for role in ctx.rivals():
         other = x.local(role, role)
-        holds = x.conj(nobody, world.storage.conflict(state, table, row, mode, ctx.process, other, role))
+        holds = x.conj(x.disj(beside, nobody), world.storage.conflict(state, table, row, mode, ctx.process, other, role))
         last: Expr = x.FALSE
         for r, n in queue:
             if r != role:
@@ -129,7 +177,7 @@ def to_wait_for(ctx: Context, state: State, table: str, row: Expr, mode: str, *,
                 q = x.local(r2, r2)
                 waits = x.equal(state.read(blocker(world, r2), q), other)
                 behind.append(x.exists((q,), x.conj(queued(r2, n2, q), waits)))
-            last = x.conj(queued(r, n, other), x.neg(x.disj(*behind)))
+            last = x.conj(x.neg(member), queued(r, n, other), x.neg(x.disj(*behind)))
         condition = x.disj(holds, last)
         if condition is not x.FALSE:
             yield other, condition

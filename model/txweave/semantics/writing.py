@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from txweave.semantics import results
-from txweave.semantics.constraints import VALUES, check_deleted, check_row, own_values
+from txweave.semantics.constraints import VALUES, check_deleted, check_row, children_of, own_values
 from txweave.semantics.context import Context, keyed, walk
 from txweave.semantics.outcome import Outcome, failed, ok, out
 from txweave.semantics.rowwise import RowByRow, outermost_subqueries
@@ -29,6 +29,8 @@ class Writing(RowByRow):
         self.mode = write_mode(definition, statement)
         values = [e for _, e in statement.sets] if isinstance(statement, tree.Update) else []
         self.subqueries = outermost_subqueries(statement.where, *values)
+        if isinstance(statement, tree.Delete) and any(children_of(ctx, self.table)):
+            self.counts = True  # the children of all deleted rows are dealt with at the end
 
     def where(self) -> tree.Expr | None:
         """The WHERE."""
@@ -120,7 +122,7 @@ class Writing(RowByRow):
         if isinstance(self.statement, tree.Delete):
             after = state.copy()
             self.storage.delete_all(after, self.table, chosen, row, ctx.process)
-            return check_deleted(ctx, state, after, self.table, chosen, row)
+            return [ok(x.TRUE, after)]
         values, ambiguous = self._values(state, row, kept)
         found: list[Outcome] = []
         guard: Expr = x.TRUE
@@ -170,7 +172,19 @@ class Writing(RowByRow):
         return result
 
     def finish(self, state: State, done: Expr, row: Local, guard: Expr, label: str, note: str) -> list[Outcome]:
-        """RETURNING and the row count."""
+        """RETURNING and the row count; what happens to the children of deleted rows happens at the statement's end."""
+        if isinstance(self.statement, tree.Delete):
+            found: list[Outcome] = []
+            for outcome in check_deleted(self.ctx, state, state, self.table, done, row):
+                if outcome.exit == "ok":
+                    ends = self._deliver(outcome.state, done, row, guard, label, note)
+                    found.extend(end.given(outcome.guard, outcome.params) for end in ends)
+                else:
+                    found.append(outcome.given(guard))
+            return found
+        return self._deliver(state, done, row, guard, label, note)
+
+    def _deliver(self, state: State, done: Expr, row: Local, guard: Expr, label: str, note: str) -> list[Outcome]:
         affected = x.count((row,), done)
         branches: list[Branch] = []
         if self.statement.returning:
