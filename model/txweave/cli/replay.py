@@ -38,7 +38,7 @@ _dsn = click.option("--dsn", metavar="URI", help="A server of yours (in a schema
 @click.option("--seed", type=int, default=0, help="Of the walks (default: 0).")
 @click.option("--max-states", type=click.IntRange(min=1), metavar="N", help="Explore at most N states of a case.")
 @click.option("-v", "--verbose", is_flag=True, help="Tell every step.")
-def replay_command(
+def replay(
     spec: str,
     engine: str,
     dsn: str | None,
@@ -59,7 +59,7 @@ def replay_command(
     from txweave.engines import explicit
     from txweave.replay.conform import Walked, walk
     from txweave.replay.machine import Machine
-    from txweave.replay.replay import replay
+    from txweave.replay.replay import replay as run_on
     from txweave.semantics import lower
     from txweave.spec.diagnostics import SpecError
     from txweave.sql.bind import bind_model
@@ -84,7 +84,7 @@ def replay_command(
             for name, verdict in outcome.verdicts.items():
                 if verdict.trace is None:
                     continue
-                result = replay(server, machine, verdict.trace)
+                result = run_on(server, machine, verdict.trace)
                 diverged = diverged or result.outcome == "diverged"
                 click.echo(f"{case.name}  {name}: {result.outcome} ({result.steps} steps)")
                 if result.detail:
@@ -110,19 +110,20 @@ def replay_command(
 @click.option("--walks", type=click.IntRange(min=1), default=200, metavar="N", help="How many (default: 200).")
 @click.option("--seed", type=int, help="Repeat them.")
 @click.option("--keep", metavar="DIRECTORY", help="Write the smallest specification of each failure there.")
-def conform_command(engine: str, dsn: str | None, walks: int, seed: int | None, keep: str | None) -> None:
+def conform(engine: str, dsn: str | None, walks: int, seed: int | None, keep: str | None) -> None:
     """Random walks over generated specifications, in the model and on a real server, compared after every step.
 
     A failure is shrunk to a small specification. Exit status 4 when there is one.
     """
     del engine
-    from txweave.replay.conform import conform, shrink
+    from txweave.replay.conform import conform as walks_of
+    from txweave.replay.conform import shrink
 
     if seed is None:
         seed = random.SystemRandom().randrange(1_000_000)
     with _server(dsn) as server:
         click.echo(f"PostgreSQL {server.version}, seed {seed}")
-        found = conform(server, walks, seed)
+        found = walks_of(server, walks, seed)
         click.echo(
             f"{found.walks} walks of {found.specs} specifications, {found.steps} steps, {found.waits} waits, "
             f"{found.deadlocks + found.broken_by_server} deadlocks; {found.seconds:.0f} s"
