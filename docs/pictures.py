@@ -1,31 +1,32 @@
-"""Make the README's picture: ``python docs/pictures.py`` writes docs/story.svg from the miniature's counterexample."""
+"""Make the documentation's pictures: ``python docs/pictures.py`` draws counterexamples of the miniature into docs/."""
 
 from __future__ import annotations
 
-import io
-import re
 from pathlib import Path
-
-from rich.console import Console
 
 from txweave.check import Options, run_case
 from txweave.collect import Choice, collect
-from txweave.report.text import Style, Writer
+from txweave.report.picture import picture
 
 ROOT = Path(__file__).resolve().parent.parent
 
+PICTURES = {
+    "race.svg": ("as_written", "no_premature_completion", "As written: a backfill is complete before its runs exist"),
+    "orphan.svg": ("guarded", "never_blocked", "With the guard: a crashed request's backfill stays active for ever"),
+    "two-active.svg": ("guarded", "one_active_backfill", "With the guard: two backfills are active"),
+}
+"""File: case and property of specs/two-commits.study.yaml, and the title above the lanes."""
+
 
 def main() -> None:
-    """Check one case and record what the terminal would show."""
-    collection = collect(["specs/two-commits.study.yaml"], Choice(cases=("guarded",)))
-    results = [run_case(selected, Options(engine="explicit", properties=("never_blocked",))) for selected in collection.cases]
-    console = Console(record=True, width=100, force_terminal=True, color_system="truecolor", file=io.StringIO())
-    Writer(console, Style(timing=False, stories="all")).results(results)
-    svg = console.export_svg(title="txweave check specs/two-commits.study.yaml --case guarded --story never_blocked")
-    # The page must not fetch fonts: leave the choice of a monospaced one to the reader's machine.
-    svg = re.sub(r"@font-face \{.*?\}\s*", "", svg, flags=re.DOTALL)
-    svg = svg.replace("Fira Code", "ui-monospace, DejaVu Sans Mono")
-    (ROOT / "docs" / "story.svg").write_text(svg, encoding="utf-8")
+    """Check each case and draw the story of its violation."""
+    for file, (case, name, title) in PICTURES.items():
+        selected = collect([str(ROOT / "specs" / "two-commits.study.yaml")], Choice(cases=(case,))).cases[0]
+        result = run_case(selected, Options(engine="explicit", properties=(name,)))
+        story = result.properties[0].story
+        if story is None:
+            raise SystemExit(f"{case}: {name} is not violated")
+        (ROOT / "docs" / file).write_text(picture(story, title), encoding="utf-8")
 
 
 if __name__ == "__main__":

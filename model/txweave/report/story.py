@@ -17,6 +17,9 @@ from txweave.system.ground import GroundAction, GroundProperty, GroundRows
 from txweave.trace import State, Trace
 from txweave.view import ProcessState, RowChange, StateDiff, StateView, Values, Viewer, diff
 
+CALM = frozenset({"", "ok", "waits", "set", "tick"})
+"""Outcomes of steps with which nothing went wrong."""
+
 
 @dataclass(frozen=True)
 class Place:

@@ -18,7 +18,7 @@ from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
-from txweave.report.story import Place, Query, Story, StoryStep
+from txweave.report.story import CALM, Place, Query, Story, StoryStep
 from txweave.results import CaseResult, PropertyResult, Relation
 from txweave.simulate import Walk
 from txweave.verdict import Status
@@ -33,9 +33,6 @@ _COLOUR = {
     Relation.FAILED: "bold white on red",
 }
 STATUS_COLOURS = {Status.PROVED: "green", Status.HOLDS: "green", Status.VIOLATED: "red", Status.UNKNOWN: "yellow"}
-
-_CALM = {"", "ok", "waits", "set", "tick"}
-"""Outcomes that need no word: the rest of the step says it."""
 
 _GLYPHS = {
     "ok": ("✓", "ok"),
@@ -349,7 +346,7 @@ class Writer:
         if step.kind == "step" and step.note:
             for line in _folded(step.note, room):
                 yield Text(line, style="italic")
-        if step.kind != "fault" and step.outcome not in _CALM:
+        if step.kind != "fault" and step.outcome not in CALM:
             yield Text(f"{self.glyph('bad')} {step.outcome.replace('_', ' ')}", style="red")
         if step.returned:
             result = ", ".join(f"{name} = {value}" for name, value in step.returned)
