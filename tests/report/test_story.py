@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import io
 import re
+from dataclasses import replace
 
 import pytest
 from rich.console import Console
@@ -11,7 +12,7 @@ from txweave.report.story import tell
 from txweave.report.text import Writer
 from txweave.system.expr import Elem
 from txweave.system.ground import ground
-from txweave.view import Viewer
+from txweave.view import RowChange, Viewer
 
 
 def printed(trace, name: str, width: int = 100, **options) -> str:
@@ -108,3 +109,12 @@ SAFETY = """\
    assuming     Workers crash finitely often.
 
 """
+
+
+def test_a_value_that_looks_like_the_id_is_shown() -> None:
+    out = io.StringIO()
+    change = RowChange("booking", "booking 1", "insert", (("id", "", "1"), ("seat", "", "1")))
+    story = tell(jobs.both_take(), "taken_once", Viewer(jobs.both_take().system))
+    first, *rest = story.steps
+    Writer(Console(file=out, width=100)).story(replace(story, steps=(replace(first, changes=(change,)), *rest)))
+    assert "+ booking 1: seat 1\n" in out.getvalue()

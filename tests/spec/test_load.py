@@ -228,7 +228,7 @@ def test_a_misspelt_key_is_an_error_at_every_depth():
                 assert found, key
 
 
-def test_the_schema_is_draft_7_and_describes_every_key():
+def test_the_schema_is_draft_7_and_describes_every_key_with_an_example():
     jsonschema.Draft7Validator.check_schema(schema())
     for kind, name in (("model", "backfill.model"), ("fix", "exists-guard.fix"), ("study", "two-commits.study")):
         loaded = yaml.safe_load((SPECS / f"{name}.yaml").read_text(encoding="utf-8"))
@@ -244,6 +244,9 @@ def test_the_schema_is_draft_7_and_describes_every_key():
             while "$ref" in target and "description" not in target:
                 target = schema()["definitions"][target["$ref"].split("/")[-1]]
             assert target.get("description"), f"{where}.{name}"
+            assert inner.get("examples"), f"{where}.{name}"
+            for example in inner["examples"]:
+                jsonschema.Draft7Validator({**inner, "definitions": schema()["definitions"]}).validate(example)
             visit(inner, f"{where}.{name}")
         if "properties" in node:
             assert node["additionalProperties"] is False, where

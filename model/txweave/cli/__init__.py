@@ -18,6 +18,7 @@ from txweave.cli.compositions import compare, repair
 from txweave.cli.explain import explain
 from txweave.cli.explore import graph, show, simulate
 from txweave.cli.replay import conform, replay
+from txweave.cli.start import init, schema
 from txweave.cli.terminal import REPORT, patient
 
 
@@ -57,7 +58,7 @@ def cli() -> None:
     """
 
 
-for _command in (check, repair, compare, replay, conform, show, simulate, graph, explain):
+for _command in (check, repair, compare, replay, conform, show, simulate, graph, explain, init, schema):
     cli.add_command(_command)
 
 

@@ -362,9 +362,9 @@ class Writer:
         style = {"insert": "green", "delete": "red", "update": "yellow"}[change.kind]
         text = Text(f"{sign} {change.label}", style=f"bold {style}")
         shown: list[Text] = []
-        for name, before, after in change.columns:
-            if change.kind != "update" and f"{change.table} {after or before}" == change.label:
-                continue  # the label says it
+        for index, (name, before, after) in enumerate(change.columns):
+            if index == 0 and change.kind != "update" and f"{change.table} {after or before}" == change.label:
+                continue  # the label says it: the generated id comes first
             item = Text(f"{name} ", style=style)
             if change.kind == "update":
                 item.append(f"{before} {self.glyph('arrow')} ")
