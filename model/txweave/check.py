@@ -16,7 +16,7 @@ from txweave.collect import Selected
 from txweave.report.story import Place, tell
 from txweave.results import Answer, CaseResult, Expected, Exploration, Finding, PropertyResult, Relation
 from txweave.spec import syntax
-from txweave.spec.diagnostics import SpecError
+from txweave.spec.diagnostics import Diagnostic, SpecError
 from txweave.verdict import Limits, Outcome, Progress, Status, Verdict
 from txweave.view import Viewer, keys_of
 
@@ -45,6 +45,7 @@ class Options:
     """How to check.  ``engine``: ``explicit``, ``z3``, ``both``, or empty for both up to :data:`BOTH_UP_TO` states.
 
     ``properties``: only these (empty: all).  ``timeout``: seconds for a whole case.  ``max_depth``: steps, for Z3.
+    ``strict``: what lint finds is an error.
     """
 
     engine: str = ""
@@ -53,6 +54,7 @@ class Options:
     max_memory: int | None = None
     timeout: float | None = None
     max_depth: int | None = None
+    strict: bool = False
 
 
 @dataclass(frozen=True)
@@ -140,6 +142,7 @@ class _Run:
         names = [p.name for p in system.properties if not wanted or p.name in wanted]
         if not names:
             return blank
+        warnings = self._lint(bound)
         outcomes = self._outcomes(system, names)
         viewer = Viewer(system, keys_of(bound))
         from txweave.vacuity import findings
@@ -150,10 +153,16 @@ class _Run:
             explorations=tuple(
                 Exploration(o.engine, o.states, o.transitions, o.depth, o.complete, o.stopped, o.seconds) for o in outcomes
             ),
-            findings=findings(system, bound, outcomes, names),
+            findings=(*findings(system, bound, outcomes, names), *(() if self.options.strict else map(_finding, warnings))),
             assumptions=system.system.assumptions,
+            errors=tuple(replace(w, severity="error") for w in warnings) if self.options.strict else (),
             failures=tuple(self.failures),
         )
+
+    def _lint(self, bound: BoundModel) -> tuple[Diagnostic, ...]:
+        from txweave.lint import lint
+
+        return lint(bound, self.case.base, self.case.patches)
 
     # --------------------------------------------------------------------------------------------------------- engines
 
@@ -290,6 +299,12 @@ class _Run:
             if problems:
                 found.append(f"the counterexample of {verdict.engine} is not one: {'; '.join(problems)}")
         return found
+
+
+def _finding(warning: Diagnostic) -> Finding:
+    """A warning among what makes verdicts say less than they seem to."""
+    remedy = f": {warning.remedy}" if warning.remedy else ""
+    return Finding("lint", warning.code, f"{warning.code}: {warning.message}{remedy}", Place.of(warning.span))
 
 
 def _answer(verdict: Verdict) -> Answer:

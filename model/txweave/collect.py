@@ -148,6 +148,8 @@ def _model_cases(path: str, model: syntax.Model, fixes: list[syntax.Fix], choice
                 fixes=changed.fixes,
                 settings=settings,
                 expect=changed.expect,
+                base=model,
+                patches=tuple(fixes),
             ),
         )
         for name, scenario in changed.scenarios.items()

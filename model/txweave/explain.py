@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from importlib import import_module
 from typing import Any, TypeAlias
 
-PACKAGES = ("txweave.spec.codes", "txweave.sql.codes", "txweave.semantics.codes")
+PACKAGES = ("txweave.spec.codes", "txweave.sql.codes", "txweave.semantics.codes", "txweave.lint.codes")
 
 Codes: TypeAlias = dict[str, tuple[str, str]]
 """Title and explanation by code."""

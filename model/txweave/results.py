@@ -95,7 +95,7 @@ class Finding:
     """Something that makes verdicts say less than they seem to.
 
     ``kind``: ``never-executed`` (a step), ``never-triggered`` (a ``whenever``), ``bound`` (hit, not accepted), ``truncated``
-    (hit, accepted).
+    (hit, accepted), ``lint`` (legal and probably not meant; ``subject`` is the code).
     """
 
     kind: str

@@ -19,7 +19,7 @@ from rich.table import Table
 from rich.text import Text
 
 from txweave.report.story import CALM, Place, Query, Story, StoryStep
-from txweave.results import CaseResult, PropertyResult, Relation
+from txweave.results import CaseResult, Finding, PropertyResult, Relation
 from txweave.simulate import Walk
 from txweave.verdict import Status
 from txweave.view import RowChange
@@ -125,6 +125,7 @@ class Writer:
                     self.line(Text("  " + "    " * bool(number) + part, style="dim"))
         for result in group:
             self._remarks(result)
+        self._findings(group)
         self.line()
 
     def _fitting(self, group: list[CaseResult]) -> tuple[Table, list[str]]:
@@ -203,8 +204,23 @@ class Writer:
                 self._remark("dot", "dim", f"{result.case}.{item.name}: {note}", None)
         for failure in result.failures:
             self._remark("bad", "bold red", f"{result.case}: {failure}", None)
-        for finding in result.findings:
-            self._remark("unknown", "yellow", f"{result.case}: {finding.message}", finding.place)
+
+    def _findings(self, group: list[CaseResult]) -> None:
+        """Each finding once, with the cases that have it."""
+        cases: dict[Finding, list[str]] = {}
+        for result in group:
+            for finding in result.findings:
+                cases.setdefault(finding, []).append(result.case)
+        for finding, names in cases.items():
+            # What lint finds is about the text, not about the case that first had it.
+            where = "" if finding.kind == "lint" else f"{self._cases(names, len(group))}: "
+            self._remark("unknown", "yellow", f"{where}{finding.message}", finding.place)
+
+    @staticmethod
+    def _cases(names: list[str], total: int) -> str:
+        if len(names) == total > 2:
+            return "every case"
+        return ", ".join(names) if len(names) <= 3 else f"{names[0]} and {len(names) - 1} more cases"
 
     def _remark(self, glyph: str, style: str, message: str, place: Place | None) -> None:
         where = f"  ({place.path}:{place.line})" if place else ""

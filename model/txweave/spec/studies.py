@@ -200,6 +200,8 @@ class _Composer:
                     fixes=composed.fixes,
                     settings=tuple(all_settings.items()),
                     expect={prop: entry[number] for prop, entry in expectations.items() if len(entry) == combinations},
+                    base=model,
+                    patches=tuple(fix for fix in fixes if fix is not None),
                 )
             )
         return cases

@@ -339,7 +339,10 @@ class Expectation:
 
 @dataclass(frozen=True)
 class Case:
-    """One case of a study: a scenario, fixes, parameters and what is expected of each property."""
+    """One case of a study: a scenario, fixes, parameters and what is expected of each property.
+
+    ``base`` and ``patches``: the model before its fixes, and the fixes themselves, where they are known.
+    """
 
     name: str
     span: Span
@@ -348,6 +351,8 @@ class Case:
     fixes: tuple[str, ...] = ()
     settings: tuple[tuple[str, Scalar | tuple[Scalar, ...]], ...] = ()
     expect: dict[str, Expectation] = field(default_factory=dict)
+    base: Model | None = field(default=None, compare=False, repr=False)
+    patches: tuple[Fix, ...] = field(default=(), compare=False, repr=False)
 
 
 @dataclass(frozen=True)
