@@ -108,6 +108,8 @@ CASES = {
         changed(STEP, STEP.replace("- insert: ", "- guarded: {try: [{insert: ")[:-1] + "}], except: {unique_violatoin: [{give_up: rollback}]}}\n"),
         ["L513 nothing raises unique_violatoin"],
     ),
+    "restart": (changed("count: 2}", "count: 2, restart: true}"), ["L514 adder is restarted and never crashes"]),
+    "injected": (changed("count: 2}", "count: 2, errors: {insert: deadlok_detected}}"), ["L515 deadlok_detected is no error of the database"]),
 }  # fmt: skip
 
 RIGHT = {
@@ -116,6 +118,9 @@ RIGHT = {
     "a property reads a variable": changed("VALUES ('new')\"}", "VALUES ('new') RETURNING id\", into: job}") + "  seen: {never: SELECT adder.id FROM adder WHERE adder.job IS NULL AND adder.status = 'done' AND adder.jobs < 2}\n",
     "NOT IN without NULLs": changed("parent IS NULL", "id NOT IN (SELECT parent FROM job WHERE parent IS NOT NULL)"),
     "rollback before the return": changed("      - done: commit\n", '      - early: {if: ":jobs > 0", then: [{undo: rollback}, {leave: return}]}\n      - done: commit\n'),
+    "a row that is unpacked whole": changed("SELECT count(*) FROM job, into: jobs", '"SELECT count(*), count(parent) FROM job", into: [jobs, least]'),
+    "a loop variable": changed("SELECT count(*) FROM job, into: jobs", "SELECT id FROM job, rows: all").replace('- full: {if: ":jobs >= :most", then: [{stop: return}]}', '- each: {for: one, in: all, steps: [{add: {set: {jobs: ":most"}}}]}\n      - full: {if: ":jobs >= :most", then: [{stop: return}]}'),
+    "a child that nobody names": changed("domains:", "  CREATE TABLE note (id SERIAL PRIMARY KEY, job INTEGER NOT NULL REFERENCES job (id) ON DELETE RESTRICT);\ndomains:").replace("{job: 3}", "{job: 3, note: 1}"),
     "an injected error": changed(STEP, STEP.replace("- insert: ", "- guarded: {try: [{insert: ")[:-1] + "}], except: {Timeout: [{give_up: rollback}]}}\n").replace("count: 2}", "count: 2, errors: {insert: Timeout}}"),
 }  # fmt: skip
 

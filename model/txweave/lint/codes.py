@@ -86,4 +86,16 @@ CODES: dict[str, tuple[str, str]] = {
         "except: {unique_violatoin: […]}",
         "except: {unique_violation: […]}",
     ),
+    "L514": _code(
+        "Nothing is ever restarted",
+        "`restart` starts a crashed process anew, and the role never crashes.",
+        "job: {run: pay, restart: true}",
+        "job: {run: pay, crash: anywhere, restart: true}",
+    ),
+    "L515": _code(
+        "An injected error has nearly the name of a database error",
+        "Names of errors are free: a typing error makes an error of another name, which no handler of the database's catches.",
+        "errors: {insert: deadlok_detected}",
+        "errors: {insert: deadlock_detected}",
+    ),
 }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from difflib import get_close_matches
 
 from txweave.lint.unused import queries_of, running_procedures
 from txweave.semantics.context import walk
@@ -14,6 +15,7 @@ from txweave.sql.program import BoundModel
 ERRORS = (
     "unique_violation",
     "foreign_key_violation",
+    "restrict_violation",
     "check_violation",
     "not_null_violation",
     "deadlock_detected",
@@ -25,7 +27,7 @@ ERRORS = (
 
 
 def meaning(model: BoundModel, report: Report) -> None:
-    """L508 and L510 to L513."""
+    """L508 and L510 to L515."""
     for node in _expressions(model):
         if isinstance(node, tree.Compare) and node.operator in ("=", "<>"):
             _null(node, report)
@@ -33,6 +35,7 @@ def meaning(model: BoundModel, report: Report) -> None:
             _not_in(model, node.operand, report)
     _properties(model, report)
     _handlers(model, report)
+    _faults(model, report)
 
 
 def _expressions(model: BoundModel) -> Iterator[object]:
@@ -116,6 +119,22 @@ def _written(model: BoundModel) -> set[str]:
                     found.add(table.name)
                     changed = True
     return found
+
+
+def _faults(model: BoundModel, report: Report) -> None:
+    raised = {s.node.error for p in model.procedures.values() for s in nodes(p.steps) if isinstance(s.node, program.Raise)}
+    handled = {
+        name for p in model.procedures.values() for n in walk(p.steps) if isinstance(n, program.Handler) for name in n.errors
+    }
+    for scenario in model.source.scenarios.values():
+        for role in scenario.roles:
+            if role.restart and role.crash is None:
+                report.warning("L514", role.name.span(), f"{role.name.value} is restarted and never crashes", "add crash: anywhere")
+            for _, error in role.errors:
+                close = get_close_matches(error.value, ERRORS, n=1, cutoff=0.8)
+                if close and close[0] != error.value and error.value not in raised | handled:
+                    message = f"{error.value} is no error of the database"
+                    report.warning("L515", error.span(), message, f"did you mean {close[0]!r}?")
 
 
 def _handlers(model: BoundModel, report: Report) -> None:

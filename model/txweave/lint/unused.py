@@ -50,9 +50,18 @@ def _variables(model: BoundModel, report: Report) -> None:
     watched = _watched(model)
     for procedure in model.procedures.values():
         read = {n.name for n in walk(procedure.steps) if isinstance(n, tree.Variable)}
+        read |= {variable for name, variable in watched if name == procedure.name}
         read |= {s.node.rows for s in nodes(procedure.steps) if isinstance(s.node, program.ForRows)}
+        # What a loop runs over need not be looked at: the number of rounds may be all that matters.
+        read |= {
+            v for s in nodes(procedure.steps) if isinstance(s.node, program.ForRows | program.ForValues) for v in s.node.variables
+        }
+        for step in nodes(procedure.steps):
+            names = step.node.into if isinstance(step.node, program.Execute) else getattr(step.node, "variables", ())
+            if read & set(names):
+                read |= set(names)  # a row is unpacked whole
         for name, variable in procedure.variables.items():
-            if name not in read and (procedure.name, name) not in watched and variable.span is not None:
+            if name not in read and variable.span is not None:
                 what = "input" if isinstance(variable, program.ScalarVariable) and variable.input else "variable"
                 report.warning(
                     "L501", variable.span, f"the {what} {name} of {procedure.name} is never read", "leave it out, or use its value"
@@ -79,7 +88,11 @@ def _watched(model: BoundModel) -> set[tuple[str, str]]:
 def _columns(model: BoundModel, report: Report) -> None:
     used = _used_columns(model)
     touched = {n.table for part in (model.procedures, model.properties) for item in part.values() for n in _tables(item)}
-    touched |= {key.parent for table in model.schema.tables.values() for key in table.foreign_keys if table.name in touched}
+    # A foreign key decides what may be deleted from its parent, and what may be inserted into its child.
+    for table in model.schema.tables.values():
+        for key in table.foreign_keys:
+            if {table.name, key.parent} & touched:
+                touched |= {table.name, key.parent}
     for name, table in model.schema.tables.items():
         if name not in touched:
             report.warning("L503", table.span, f"the table {name} is never used", "leave it out")
