@@ -26,6 +26,7 @@ FAULTS: list[Fault] = []
 
 ROWS = "semantics/test_rows.py::test_"
 CONSTRAINTS = "semantics/test_constraints.py::test_"
+IN_PLACE = "semantics/test_keys_in_place.py::test_"
 PROGRAMS = "semantics/test_faults_programs.py::test_"
 QUERIES = "semantics/test_faults_queries.py::test_"
 EXPLICIT = "engines/test_explicit.py::test_"
@@ -312,7 +313,7 @@ fault(
     "who waits may go on once the lock is given up by ROLLBACK TO",
     "semantics",
     """                self.saved.rollback_to(state, self.process, self.name, level)
-                waiting.release(self.world, state, self.process)
+                waiting.release_after_rollback_to(self.world, state, self.process, self.name)
 """,
     """                self.saved.rollback_to(state, self.process, self.name, level)
 """,
@@ -389,7 +390,7 @@ fault(
     "unique-does-not-wait",
     "a key that another transaction is writing is waited for",
     "semantics",
-    "theirs = x.conj(x.equal(storage.writer(state, name, rival), other), x.disj(committed, uncommitted))",
+    "theirs = x.conj(x.equal(storage.writer(state, name, rival), other), x.disj(committed, present, older))",
     "theirs = x.FALSE",
     CONSTRAINTS + "an_insert_waits_for_an_uncommitted_one_of_the_same_key",
 )
@@ -398,8 +399,8 @@ fault(
     "unique-ignores-the-old-key",
     "a key that an uncommitted UPDATE gives up is still waited for",
     "semantics",
-    "theirs = x.conj(x.equal(storage.writer(state, name, rival), other), x.disj(committed, uncommitted))",
-    "theirs = x.conj(x.equal(storage.writer(state, name, rival), other), uncommitted)",
+    "theirs = x.conj(x.equal(storage.writer(state, name, rival), other), x.disj(committed, present, older))",
+    "theirs = x.conj(x.equal(storage.writer(state, name, rival), other), x.disj(present, older))",
     PROGRAMS + "a_key_that_is_being_given_up_may_come_back",
 )
 fault(
@@ -407,8 +408,8 @@ fault(
     "deleted-key-is-duplicate",
     "a key whose row is deleted and not yet committed is no duplicate but waited for",
     "semantics",
-    "x.disj(x.conj(nobody, committed), x.conj(own, uncommitted))",
-    "x.disj(committed, x.conj(own, uncommitted))",
+    "x.disj(x.conj(nobody, committed), x.conj(own, storage.staying(state, name, rival), present))",
+    "x.disj(committed, x.conj(own, storage.staying(state, name, rival), present))",
     PROGRAMS + "a_key_that_is_being_deleted_is_waited_for",
 )
 fault(
@@ -416,7 +417,7 @@ fault(
     "own-duplicates-ignored",
     "a duplicate of the transaction's own uncommitted row fails",
     "semantics",
-    "x.disj(x.conj(nobody, committed), x.conj(own, uncommitted))",
+    "x.disj(x.conj(nobody, committed), x.conj(own, storage.staying(state, name, rival), present))",
     "x.conj(nobody, committed)",
     CONSTRAINTS + "a_duplicate_of_the_own_uncommitted_row_fails",
 )
@@ -454,7 +455,7 @@ fault(
     "foreign-key-unchecked",
     "a child without its parent is refused",
     "semantics",
-    'fails(x.conj(x.neg(nothing), x.neg(x.exists((parent,), there))), "foreign_key_violation")',
+    'fails(x.conj(required, x.neg(x.exists((parent,), there))), "foreign_key_violation")',
     "pass",
     CONSTRAINTS + "a_missing_parent_is_refused_and_null_is_none",
 )
@@ -463,9 +464,81 @@ fault(
     "parent-not-locked",
     "a child holds its parent FOR KEY SHARE",
     "semantics",
-    """        ctx.world.storage.lock_all(final, key.parent, x.conj(x.neg(nothing), there), parent""",
+    """        ctx.world.storage.lock_all(final, key.parent, x.conj(required, there), parent""",
     """        ctx.world.storage.lock_all(final, key.parent, x.FALSE, parent""",
     CONSTRAINTS + "a_child_races_the_deletion_of_its_parent",
+)
+fault(
+    "constraints",
+    "key-given-up-is-free",
+    "a key that a live transaction gave a row and changed again is waited for",
+    "semantics",
+    "x.disj(committed, present, older))",
+    "x.disj(committed, present))",
+    IN_PLACE + "whoever_took_a_key_is_waited_for_when_he_has_given_it_up",
+)
+fault(
+    "constraints",
+    "kept-reference-asks",
+    "an UPDATE that leaves the reference as it is does not ask for the parent",
+    "semantics",
+    "return x.conj(given, x.disj(changed, written_before(ctx, old, table.name, row)))",
+    "return given",
+    IN_PLACE + "an_update_that_keeps_the_reference_does_not_lock_the_parent",
+)
+fault(
+    "constraints",
+    "second-update-asks-not",
+    "an UPDATE of a row that its transaction has written before asks for the parent",
+    "semantics",
+    "return x.conj(given, x.disj(changed, written_before(ctx, old, table.name, row)))",
+    "return x.conj(given, changed)",
+    IN_PLACE + "a_second_update_of_a_child_locks_its_parent_whatever_it_sets",
+)
+fault(
+    "constraints",
+    "second-try-is-second-update",
+    "a statement that is tried again has not written its row before",
+    "semantics",
+    "return x.conj(own, x.neg(x.truth(x.apply(name, ctx.process, row))))",
+    "return own",
+    IN_PLACE + "a_statement_tried_again_is_no_second_update",
+)
+fault(
+    "constraints",
+    "later-keys-claimed",
+    "a row that waits for its second key has claimed the first and no other",
+    "semantics",
+    "theirs = x.conj(theirs, x.neg(waiting.unclaimed(ctx.world, state, name, rival, role, other, number)))",
+    "pass",
+    IN_PLACE + "a_row_that_waits_for_its_second_key_has_claimed_the_first",
+)
+fault(
+    "constraints",
+    "rows-on-the-way-never-meet",
+    "an UPDATE of several keys may fail where one row takes the key that another gives up",
+    "semantics",
+    '            found.append(failed(x.conj(free, x.disj(*clashes)), before, "unique_violation"))',
+    "            pass",
+    IN_PLACE + "keys_of_several_rows_at_once",
+)
+fault(
+    "constraints",
+    "key-share-looks-again",
+    "KEY SHARE does not look a second time at a row whose key is the same",
+    "semantics",
+    "if not resumed or not self.watched():",
+    "if True:",
+    IN_PLACE + "key_share_of_a_row_that_was_changed_during_the_wait_leaves_the_model",
+)
+fault(
+    "constraints",
+    "rollback-to-wakes-all",
+    "ROLLBACK TO wakes those only whose row is free",
+    "semantics",
+    "x.conj(x.equal(before.read(name, q), process), x.neg(stays(q)))",
+    "x.equal(before.read(name, q), process)",
+    IN_PLACE + "rollback_to_wakes_those_whose_row_is_free_again",
 )
 fault(
     "constraints",

@@ -74,8 +74,9 @@ def text(
         roles[name] = {**roles.get(name, {}), **changes} if changes is not None else None
     roles = {name: role for name, role in roles.items() if role is not None}
     scenario: dict[str, Any] = {"processes": roles, "bounds": bounds or {}}
-    if "truncate" in more:
-        scenario["truncate"] = more.pop("truncate")
+    for key in ("truncate", "tick"):
+        if key in more:
+            scenario[key] = more.pop(key)
     model = {
         "model": "small",
         "title": "A small model",

@@ -59,6 +59,8 @@ FIXTURES = {
         schema=C,
         bounds=SOME,
     ),
+    "M420": text(["SELECT v FROM t", "commit"], data="INSERT INTO t (k, v) VALUES (1, 0), (1, 1);"),
+    "M421": text([{"sql": "SELECT v FROM t", "into": "n", "within": "30 s"}, "commit"], tick="7 s"),
 }
 
 

@@ -106,6 +106,7 @@ class Belief:
 SQLSTATES = {
     "unique_violation": "23505",
     "foreign_key_violation": "23503",
+    "restrict_violation": "23001",
     "check_violation": "23514",
     "not_null_violation": "23502",
     "deadlock_detected": "40P01",
@@ -299,8 +300,8 @@ class Machine:
         """The step of the program that a move belongs to."""
         return self.steps.get((move.action.info.procedure, move.action.info.step.partition("[")[0]))
 
-    def op(self, belief: Belief, action: Move, clock: int) -> Op:
-        """What an action does to the server."""
+    def op(self, belief: Belief, action: Move, clock: int, *, learn: bool = True) -> Op:
+        """What an action does to the server; with ``learn`` an INSERT returns the new rows as well."""
         info, process = action.action.info, action.actor
         base = info.step.partition("[")[0]
         if action.kind == "tick":
@@ -322,7 +323,7 @@ class Machine:
                 if self.point(belief.state, process).waiting:
                     return Op("resume", process, info.procedure, info.step, into=bool(node.into))
                 names = self._bindings(belief, action, info.bindings, statement, clock)
-                statement, hidden = self._with_ids(statement)
+                statement, hidden = self._with_ids(statement) if learn else (statement, 0)
                 return Op("statement", process, info.procedure, info.step, sql_of(statement, names), hidden, into=bool(node.into))
             case bound.Transaction(operation, name):
                 text = {
@@ -376,7 +377,7 @@ class Machine:
         more = tuple(tree.Output(c.name, tree.ColumnRef(table.name, c.name, c.type)) for c in table.columns)
         return replace(statement, returning=(*statement.returning, *more)), len(more)
 
-    def ghost(self, belief: Belief, ids: Ids, action: Move, clock: int) -> tuple[str, tree.Insert | None]:
+    def ghost(self, belief: Belief, ids: Ids, action: Move, clock: int, *, learn: bool = True) -> tuple[str, tree.Insert | None]:
         """The text of the action's ghost statement, empty if it has none, and the statement if it is an INSERT."""
         info = action.action.info
         node = self.steps.get((info.procedure, info.step.partition("[")[0]))
@@ -384,7 +385,7 @@ class Machine:
             return "", None
         known = replace(belief, ids=tuple(sorted(ids.items())))
         names = self._bindings(known, action, info.recorded, node.ghost, clock)
-        statement, _ = self._with_ids(node.ghost)
+        statement = self._with_ids(node.ghost)[0] if learn else node.ghost
         return sql_of(statement, names), statement if isinstance(statement, tree.Insert) else None
 
     def expected(self, belief: Belief, action: Move, after: Belief) -> Expected:
@@ -410,19 +411,29 @@ class Machine:
             )
         affected = None if info.affected is None else self._evaluate(belief, action, info.affected)
         assert affected is None or isinstance(affected, int)
-        return Expected("ok", info.outcome, rows=rows, affected=affected, fresh=self._fresh(belief, after, process))
+        if not self._counted(belief, action):
+            rows = affected = None
+        return Expected("ok", info.outcome, rows=rows, affected=affected, fresh=self.fresh(belief, after, process))
 
-    def _fresh(self, belief: Belief, after: Belief, process: Elem) -> dict[str, tuple[Elem, ...]]:
-        """The slots that got a new row, of tables with generated ids."""
+    def _counted(self, belief: Belief, action: Move) -> bool:
+        """How many rows were written before a wait is known only where something reads the number."""
+        node = self.node(action)
+        assert isinstance(node, bound.Execute)
+        assert action.actor is not None
+        return bool(node.into or node.rows or node.affected) or not self.point(belief.state, action.actor).waiting
+
+    def fresh(self, belief: Belief, after: Belief, process: Elem) -> dict[str, tuple[Elem, ...]]:
+        """The slots that got a new row, of tables with generated ids; also those of rows that were there while it waited."""
         found: dict[str, tuple[Elem, ...]] = {}
+        ids = dict(belief.ids)
         for name, table in self.model.schema.tables.items():
             if table.serial is None:
                 continue
             slots = []
             for slot in self.grounder.elements(name):
-                if self.writer(after.state, slot) != process or self.writer(belief.state, slot) == process:
+                if self.writer(after.state, slot) != process or self._live(belief.state, slot):
                     continue
-                if not self._live(belief.state, slot):
+                if self.writer(belief.state, slot) != process or slot not in ids:
                     slots.append(slot)
             if slots:
                 found[name] = tuple(slots)

@@ -9,11 +9,13 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from types import TracebackType
 
 from txweave.replay.machine import SQLSTATES, Belief, Expected, Machine, Move, Op, plain
-from txweave.replay.schema import CLOCK, contents, create
+from txweave.replay.order import OrderError, at_once
+from txweave.replay.schema import began_at, contents, create, tick
 from txweave.replay.server import Server
 from txweave.replay.session import FAILED, IDLE, OPEN, Answer, Session
 from txweave.sql import program as bound
@@ -94,6 +96,9 @@ class Replay:
 
     def close(self) -> None:
         """Give the sessions back and drop the schema."""
+        if self.server.monitor.busy:  # interrupted in the middle: the server's own end clears up
+            self.sessions.clear()
+            return
         for session in self.sessions.values():
             # Every session goes on only when none holds a lock that it waits for.
             if session.busy:
@@ -192,7 +197,7 @@ class Replay:
         """A transaction opens by itself at the first statement."""
         if session.transaction == IDLE:
             if self.machine.system.timed:
-                session.run(f"SET txweave.began TO '{self.clock}'")
+                session.run(began_at(self.clock))
             session.run("BEGIN")
 
     def _silent(self, op: Op, candidates: list[tuple[Belief, Move]]) -> None:
@@ -205,7 +210,7 @@ class Replay:
     def _tick(self, op: Op, candidates: list[tuple[Belief, Move]]) -> None:
         self.beliefs = list(dict.fromkeys(self.machine.successor(b, a, self.clock) for b, a in candidates))
         self.clock += self.machine.tick
-        self.server.monitor.run(f"SELECT setval('{self.schema}.{CLOCK}', {self.clock})")
+        self.server.monitor.run(tick(self.clock, self.schema))
         self._note(op, "")
 
     def _crash(self, op: Op, candidates: list[tuple[Belief, Move]]) -> None:
@@ -229,7 +234,7 @@ class Replay:
         assert op.process is not None
         session = self._session(op.process)
         if op.text.startswith("BEGIN") and self.machine.system.timed and session.transaction == IDLE:
-            session.run(f"SET txweave.began TO '{self.clock}'")
+            session.run(began_at(self.clock))
         if op.text.startswith("SAVEPOINT"):
             self._open(session)
         session.send(op.text)
@@ -272,6 +277,7 @@ class Replay:
                     found.append(after)
             if not found:
                 raise NotPossibleError(str(op))
+            found.extend(self._blocked(op.process))
             self._note(op, "waits on")
             self._keep(op, found, (), "")
             return
@@ -321,9 +327,15 @@ class Replay:
             found = self._ghost(op, session, ghosts)
         if observation.exit != "waits":
             self.pending.pop(op.process, None)
+        elif op.kind == "resume":
+            found.extend(self._blocked(op.process))
         self._keep(op, found, expected, str(observation))
         if struck:
             self._let_server_break(op.process)
+
+    def _blocked(self, process: Elem) -> list[Belief]:
+        """States in which a waiter waits on: what is seen of one that has only been handed on."""
+        return [b for b in self.beliefs if self.machine.blocker(b.state, process) is not None]
 
     def _answer(self, answer: Answer, sent: Op) -> Observation:
         if answer.sqlstate:
@@ -355,13 +367,13 @@ class Replay:
         if wanted.exit == "error":
             return after if wanted.error == observation.answer.sqlstate else None
         if wanted.exit == "waits":
-            return after
+            # Rows may be in their places already; the server tells their ids when the statement ends.
+            assert action.actor is not None
+            new = {slot for slots in self.machine.fresh(belief, after, action.actor).values() for slot in slots}
+            return replace(after, ids=tuple(pair for pair in after.ids if pair[0] not in new)) if new else after
         node = self.machine.node(action)
         assert isinstance(node, bound.Execute)
-        # How many rows were written before a wait is known only where something reads the number.
-        assert action.actor is not None
-        counted = bool(node.into or node.rows or node.affected) or not self.machine.point(belief.state, action.actor).waiting
-        if counted and wanted.affected is not None and wanted.affected != observation.answer.affected:
+        if wanted.affected is not None and wanted.affected != observation.answer.affected:
             return None
         ids = dict(belief.ids)
         for name, slots in wanted.fresh.items():
@@ -372,7 +384,7 @@ class Replay:
             if known is None:
                 return None
             ids.update(known)
-        if wanted.rows is not None and counted:
+        if wanted.rows is not None:
             kinds = _kinds(node.statement)
             shown = Counter(
                 tuple(self.machine.outside(v, kind, ids) for v, kind in zip(row, kinds, strict=True)) for row in wanted.rows
@@ -547,10 +559,8 @@ class Replay:
                         f"{process} waits for {sorted(now)}",
                     )
                     continue
-                found = [b for b, other in pairs if other is None]
-                if found:
-                    self._keep(op, found, (), "")
-                    continue
+                if any(other is None for _, other in pairs):
+                    continue  # it may go on, or has only been handed on: its resumption will tell
                 # The model says that it waits on: it has only been handed on, and waits again behind the next lock.
                 self.server.resume(session)
                 if self.server.watch(session):
@@ -615,7 +625,7 @@ class Replayed:
     """The result of replaying a trace.
 
     ``outcome``: ``agrees``; ``diverged (allowed)`` (the server took another branch that the model allows as well); ``diverged``;
-    ``left the model`` (a bound).  ``log`` tells every step.
+    ``left the model`` (a bound).  ``steps``: how many were compared.  ``log`` tells every step.
     """
 
     outcome: str
@@ -626,7 +636,14 @@ class Replayed:
 
 
 def replay(server: Server, machine: Machine, trace: Trace) -> Replayed:
-    """Replay a trace (of a lasso the stem and one round of the loop)."""
+    """Replay a trace (of a lasso the stem and one round of the loop).
+
+    On a server whose backends cannot be stopped, processes that wait go on as soon as they can; there the trace is put into
+    that order first, as far as that is possible.
+    """
+    if not server.local:
+        with suppress(OrderError):
+            trace = at_once(machine, trace)
     with Replay(server, machine) as run:
         for number, taken in enumerate(trace.steps):
             before = trace.states[number]

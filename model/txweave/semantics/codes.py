@@ -107,4 +107,16 @@ CODES: dict[str, tuple[str, str]] = {
         "first: {sql: SELECT n FROM a, rows: found}, second: {sql: SELECT n FROM b, rows: found}",
         "first: {sql: SELECT n FROM a, rows: found_a}, second: {sql: SELECT n FROM b, rows: found_b}",
     ),
+    "M420": _code(
+        "A row at the start breaks a constraint",
+        "The rows of `data:` are there before anything runs; what the server would refuse to insert cannot be among them.",
+        "data: INSERT INTO job (id, owner) VALUES (1, 'ann'), (1, 'bob')  -- id is the primary key",
+        "data: INSERT INTO job (id, owner) VALUES (1, 'ann'), (2, 'bob')",
+    ),
+    "M421": _code(
+        "The tick does not fit",
+        "A tick must divide every duration that the scenario uses, so that each of them ends at a tick.",
+        "tick: 7 s      # with INTERVAL '30 s'",
+        "tick: 5 s",
+    ),
 }

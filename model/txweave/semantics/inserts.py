@@ -1,21 +1,21 @@
-"""INSERT: VALUES, SELECT, RETURNING, ON CONFLICT."""
+"""INSERT … VALUES, with RETURNING and ON CONFLICT."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 
-from txweave.semantics import results, waiting
-from txweave.semantics.constraints import ALL, KEYS, PARENTS, VALUES, check_row, own_values, unique_conflicts
-from txweave.semantics.context import Context, limit_of, walk
+from txweave.semantics import waiting
+from txweave.semantics.constraints import ALL, KEYS, NOWHERE, PARENTS, VALUES, check_row, unique_conflicts
+from txweave.semantics.context import Context, walk
+from txweave.semantics.in_place import Going, claim, find_parents
+from txweave.semantics.insert_select import insert_select
 from txweave.semantics.outcome import Outcome, failed, ok, out
-from txweave.semantics.relations import before as row_before
-from txweave.semantics.relations import rename
 from txweave.semantics.symbolic import State
-from txweave.semantics.terms import Branch, Env
+from txweave.semantics.terms import Env
 from txweave.sql import program as bound
 from txweave.sql import tree
 from txweave.system import expr as x
-from txweave.system.expr import Expr, Local
+from txweave.system.expr import Expr
 
 
 def row_values(ctx: Context, statement: tree.Insert, row: tuple[tree.Expr | None, ...], env: Env) -> dict[str, Expr]:
@@ -35,11 +35,11 @@ def row_values(ctx: Context, statement: tree.Insert, row: tuple[tree.Expr | None
 def insert(ctx: Context, node: bound.Execute, statement: tree.Insert, state: State) -> list[Outcome]:
     """All outcomes of an INSERT."""
     if statement.query is not None:
-        return _from_query(ctx, node, statement, state)
+        return insert_select(ctx, node, statement, state)
     table = ctx.world.storage.schema.tables[statement.table]
     simple = not any(isinstance(n, tree.ScalarQuery | tree.Exists | tree.InQuery) for n in walk(statement.rows))
     # One row after the other, each seeing those before it; (guard, params, state, slots of the rows that were inserted).
-    going: list[tuple[Expr, tuple[Local, ...], State, tuple[Expr, ...]]] = [(x.TRUE, (), state.copy(), ())]
+    going: list[Going] = [(x.TRUE, (), state.copy(), ())]
     ended: list[Outcome] = []
     snapshot = ctx.env(state)
     inserted: set[Expr] = set()
@@ -55,51 +55,7 @@ def insert(ctx: Context, node: bound.Execute, statement: tree.Insert, state: Sta
                 else:
                     ended.append(whole)
         going = following
-    # Foreign keys are looked at when all rows are there.
-    for number in range(len(statement.rows) if table.foreign_keys else 0):
-        following = []
-        for guard, params, current, slots in going:
-            if slots[number] not in inserted:
-                following.append((guard, params, current, slots))
-                continue
-            for outcome in check_row(
-                ctx, current, state, table, slots[number], None, redo_allowed=simple, parts=frozenset({PARENTS})
-            ):
-                whole = outcome.given(guard, params)
-                if outcome.exit == "ok":
-                    following.append((whole.guard, whole.params, outcome.state, slots))
-                else:
-                    ended.append(whole)
-        going = following
-    found = ended
-    for guard, params, current, slots in going:
-        found.extend(_finish(ctx, node, statement, current, guard, params, slots))
-    return found
-
-
-def _finish(
-    ctx: Context,
-    node: bound.Execute,
-    statement: tree.Insert,
-    state: State,
-    guard: Expr,
-    params: tuple[Local, ...],
-    slots: tuple[Expr, ...],
-) -> list[Outcome]:
-    """RETURNING and the row count; a slot is NULL where ON CONFLICT DO NOTHING inserted nothing."""
-    rows = [slot for slot in slots if slot is not x.NULL]
-    row = x.local(statement.table, statement.table)
-    condition = x.disj(*(x.equal(row, slot) for slot in rows))
-    branches = []
-    if statement.returning:
-        relations = ctx.relations(state)
-        columns = relations.table(statement.table, statement.table, row)
-        env = relations.scope(ctx.env(state), {statement.table: columns})
-        branches = [Branch((row,), condition, tuple(ctx.world.terms.value(o.expression, env) for o in statement.returning))]
-    outcomes = results.deliver(
-        ctx, node, state, guard, branches, x.const(len(rows)), one=len(rows) <= 1, label="ok" if rows else "nothing inserted"
-    )
-    return [o.given(x.TRUE, params) for o in outcomes]
+    return [*ended, *find_parents(ctx, node, statement, state, going, inserted)]
 
 
 def _one(
@@ -130,7 +86,7 @@ def _one(
         # PostgreSQL looks at NOT NULL and CHECK before it looks for a conflict.
         parts = frozenset({KEYS})
         for outcome in check_row(
-            ctx, state, origin, table, _NOWHERE, None, redo_allowed=False, parts=frozenset({VALUES}), values=values
+            ctx, state, origin, table, NOWHERE, None, redo_allowed=False, parts=frozenset({VALUES}), values=values
         ):
             if outcome.exit == "ok":
                 proceed = outcome.guard
@@ -141,7 +97,7 @@ def _one(
         for unique in arbiters:
             if table.serial is not None and unique.columns == (table.serial.name,):
                 continue
-            duplicate, busy = unique_conflicts(ctx, state, table, unique, _NOWHERE, values)
+            duplicate, busy = unique_conflicts(ctx, state, table, unique, NOWHERE, values)
             blocked = []
             for other, condition in busy:
                 blocked.append(x.exists((other,), condition))
@@ -166,20 +122,28 @@ def _one(
         proceed = x.conj(proceed, x.neg(hit))
     # Constraints are looked at before the bound on rows: a row that is refused needs no slot.
     inserted.add(slot)
-    for outcome in check_row(ctx, state, origin, table, _NOWHERE, None, redo_allowed=redo_allowed, parts=parts, values=values):
+    for outcome in check_row(ctx, state, origin, table, NOWHERE, None, redo_allowed=redo_allowed, parts=parts, values=values):
+        full = x.neg(x.exists((slot,), free))
+        if outcome.exit == "redo" and outcome.claimed:
+            # Those of its keys that come before are in their indexes: the row is in its place while it waits.
+            if len(statement.rows) > 1:
+                what = f"an INSERT of several rows waits for a second key ({name})"
+                found.append((out(x.conj(proceed, outcome.guard), origin, what, outcome.params), x.NULL))
+                continue
+            there = outcome.state.copy()
+            storage.insert(there, name, slot, values, ctx.process)
+            found.append((out(x.conj(proceed, outcome.guard, full), origin, name, outcome.params), x.NULL))
+            blocked_here = replace(outcome, state=there).given(x.conj(proceed, x.least(slot, slot, free)), (slot,))
+            found.append((claim(ctx, blocked_here, table, slot), x.NULL))
+            continue
         if outcome.exit != "ok":
             found.append((outcome.given(proceed), x.NULL))
             continue
         after = state.copy()
         storage.insert(after, name, slot, values, ctx.process)
-        full = x.neg(x.exists((slot,), free))
         found.append((out(x.conj(proceed, outcome.guard, full), origin, name), x.NULL))
         found.append((ok(x.conj(proceed, outcome.guard, x.least(slot, slot, free)), after, params=(slot,)), slot))
     return found
-
-
-_NOWHERE = x.const(None)
-"""A row that is no row: the proposed row of ON CONFLICT is not in the table."""
 
 
 def _conflict_update(
@@ -245,142 +209,18 @@ def _conflict_update(
     wanted = x.TRUE if conflict.where is None else terms.true(conflict.where, env)
     if wanted is not x.TRUE:
         locked = state.copy()
-        storage.touch(locked, name, row, ctx.process, ctx.role)
+        target = x.local(name, name)
+        storage.lock_all(locked, name, x.equal(target, row), target, mode, ctx.process, ctx.role)
         found.append((ok(x.conj(free, x.neg(wanted)), locked, params=(row,)), x.NULL))
     after = state.copy()
     new = {c: terms.value(e, env) for c, e in conflict.sets}
+    crowded = storage.crowded(state, name, row, new, ctx.process, ctx.role)
+    if crowded is not x.FALSE:
+        found.append(
+            (out(x.conj(free, wanted, crowded), origin, f"a transaction gives a row its third key ({name})", (row,)), x.NULL)
+        )
+        free = x.conj(free, x.neg(crowded))
     storage.update(after, name, row, new, ctx.process, ctx.role)
     for outcome in check_row(ctx, after, origin, table, row, set(new), redo_allowed=False):
         found.append((outcome.given(x.conj(free, wanted), (row,)), row))
     return found
-
-
-def _from_query(ctx: Context, node: bound.Execute, statement: tree.Insert, state: State) -> list[Outcome]:
-    """INSERT … SELECT: the n-th row of the result goes to the n-th free slot; ids are interchangeable, so the order does not
-    matter.
-    """
-    query, storage = statement.query, ctx.world.storage
-    assert query is not None
-    table, name = storage.schema.tables[statement.table], statement.table
-    branches = ctx.relations(state).rows(query, ctx.env(state))
-    if len(branches) > 1:
-        ctx.world.report.error(
-            "M413",
-            query.span or ctx.span,
-            "INSERT … SELECT from an outer join is not modelled",
-            "write the outer side as a subquery",
-        )
-        return []
-    found: list[Outcome] = []
-    limit = limit_of(query)
-    for branch in branches:
-        choices = [((), x.TRUE, branch)] if limit is None else results.limited(ctx, branch, query.order_by, limit)
-        for params, guard, chosen in choices:
-            for outcome in _insert_branch(ctx, node, statement, table, name, state, chosen):
-                found.append(outcome.given(guard, params))
-    return found
-
-
-def _insert_branch(
-    ctx: Context, node: bound.Execute, statement: tree.Insert, table: tree.Table, name: str, state: State, branch: Branch
-) -> list[Outcome]:
-    storage = ctx.world.storage
-    if statement.on_conflict is not None and statement.on_conflict.sets is not None:
-        ctx.world.report.error(
-            "M416",
-            statement.span or ctx.span,
-            "INSERT … SELECT … ON CONFLICT DO UPDATE is not modelled",
-            "insert one row at a time in a `for`",
-        )
-        return []
-    found: list[Outcome] = []
-    values = _branch_values(ctx, statement, branch, state)
-    skip: frozenset[str] = frozenset()
-    if statement.on_conflict is not None:
-        arbiters = [u for u in table.uniques if statement.on_conflict.unique in (None, u.name)]
-        skip = frozenset(u.name for u in arbiters)
-        taken: list[Expr] = []
-        waits: list[Expr] = []
-        for unique in arbiters:
-            if table.serial is not None and unique.columns == (table.serial.name,):
-                continue
-            duplicate, busy = unique_conflicts(ctx, state, table, unique, _NOWHERE, values)
-            other = rename(branch)
-            others = _branch_values(ctx, statement, other, state)
-            equal = [x.conj(ctx.world.terms.not_null(values[c]), x.equal(values[c], others[c])) for c in unique.columns]
-            earlier = x.exists(other.locals, x.conj(other.condition, row_before(other.locals, branch.locals), *equal))
-            taken.append(x.disj(duplicate, earlier))
-            waits.extend(x.exists((o,), c) for o, c in busy)
-        some = x.exists(branch.locals, x.conj(branch.condition, x.disj(*waits)))
-        found.append(out(some, state, f"INSERT … SELECT waits for a key ({name})"))
-        branch = replace(branch, condition=x.conj(branch.condition, x.neg(x.disj(*taken)), x.neg(some)))
-        values = _branch_values(ctx, statement, branch, state)
-    slot = x.local(name, name)
-    smaller, other = x.local(name, name), rename(branch)
-    free = storage.free(state, name, slot)
-    rank_of_slot = x.count((smaller,), x.conj(x.less(smaller, slot), x.substitute(free, {slot: smaller})))
-    rank_of_row = x.count(other.locals, x.conj(other.condition, row_before(other.locals, branch.locals)))
-    here = x.conj(branch.condition, x.equal(rank_of_row, rank_of_slot))
-    total = x.count(branch.locals, branch.condition)
-    room = x.count((slot,), free)
-    too_many = x.less(room, total)
-    found.append(out(too_many, state, name))
-    filled = x.conj(free, x.less(rank_of_slot, total))
-    after = state.copy()
-    before = state.copy()
-    for column in table.columns:
-        if column.serial:
-            continue
-        pending = f"{name}.{column.name}'"
-        function = pending if pending in ctx.world.functions.functions else f"{name}.{column.name}"
-        term = x.pick(branch.locals, here, values[column.name], x.const(storage.default(table, column)))
-        after.write_all(function, lambda r, term=term: (x.substitute(filled, {slot: r}), x.substitute(term, {slot: r})))
-    if storage.uses[name].deleted:
-        after.write_all(f"{name}.~staying", lambda r: (x.substitute(filled, {slot: r}), x.TRUE))
-    after.write_all(f"{name}.~writer", lambda r: (x.substitute(filled, {slot: r}), ctx.process))
-    if name in storage.burned:
-        after.write_all(f"{name}.~used", lambda r: (x.substitute(filled, {slot: r}), x.TRUE))
-    enough = x.neg(too_many)
-    passed: list[Expr] = []
-    final = after.copy()
-    for outcome in check_row(ctx, after, before, table, slot, None, redo_allowed=False, skip=skip):
-        some = x.exists((slot, *outcome.params), x.conj(filled, outcome.guard))
-        if outcome.exit == "error":
-            found.append(failed(x.conj(enough, *passed, some), before, outcome.error))
-            passed.append(x.neg(some))
-        elif outcome.exit == "out":
-            found.append(out(x.conj(enough, *passed, some), before, outcome.error))
-            passed.append(x.neg(some))
-    for key in table.foreign_keys:
-        parent = x.local(key.parent, key.parent)
-        mine = own_values(ctx, after, name, slot)
-        same = [
-            x.equal(mine[c], storage.column(after, key.parent, p, parent, ctx.process, ctx.role))
-            for c, p in zip(key.columns, key.parent_columns, strict=True)
-        ]
-        chosen = x.conj(storage.visible(after, key.parent, parent, ctx.process, ctx.role), x.exists((slot,), x.conj(filled, *same)))
-        storage.lock_all(final, key.parent, chosen, parent, "key share", ctx.process, ctx.role)
-    result_branches: list[Branch] = []
-    if statement.returning:
-        relations = ctx.relations(final)
-        env = relations.scope(ctx.env(final), {name: relations.table(name, name, slot)})
-        columns = tuple(ctx.world.terms.value(o.expression, env) for o in statement.returning)
-        result_branches = [Branch((slot,), filled, columns)]
-    guard = x.conj(enough, *passed)
-    found.extend(results.deliver(ctx, node, final, guard, result_branches, total, one=False))
-    return found
-
-
-def _branch_values(ctx: Context, statement: tree.Insert, branch: Branch, state: State) -> dict[str, Expr]:
-    """Column values of the row that a result row becomes."""
-    given = dict(zip(statement.columns, branch.columns, strict=True))
-    env = ctx.env(state)
-    values: dict[str, Expr] = {}
-    for column in ctx.world.storage.schema.tables[statement.table].columns:
-        if column.serial:
-            continue
-        if column.name in given:
-            values[column.name] = given[column.name]
-        else:
-            values[column.name] = x.NULL if column.default is None else ctx.world.terms.value(column.default, env)
-    return values

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from txweave.semantics import results, waiting
-from txweave.semantics.context import Context, keyed, limit_of, single_row, table_sources, walk
+from txweave.semantics.context import UNKNOWN, Context, keyed, limit_of, single_row, table_sources, walk
 from txweave.semantics.outcome import Outcome, failed, ok, out
 from txweave.semantics.relations import ordered_before
 from txweave.semantics.rowwise import RowByRow, outermost_subqueries
@@ -47,10 +47,36 @@ class Locking(RowByRow):
     def outcomes(self, state: State, resumed: str) -> list[Outcome]:
         """All outcomes; SKIP LOCKED and NOWAIT never wait."""
         if self.wait == "wait" and not self.joined and self.limit is None:
-            return super().outcomes(state, resumed)
+            return self._unless_changed(state, super().outcomes(state, resumed), resumed)
         if self.wait == "wait" and not self.joined and self.limit == 1:
-            return self._first(state, resumed)
+            return self._unless_changed(state, self._first(state, resumed), resumed)
         return self._at_once(state)
+
+    def watched(self) -> list[str]:
+        """KEY SHARE does not look a second time at a row whose key is the same: it returns what the snapshot had."""
+        return sorted(self.storage.uses[self.table].updated) if self.mode == "key share" else []
+
+    def _unless_changed(self, state: State, found: list[Outcome], resumed: str) -> list[Outcome]:
+        """After waiting for a KEY SHARE lock: a row that has changed since the statement began leads out of the model."""
+        if not resumed or not self.watched():
+            return found
+        row = x.local(self.table, self.table)
+        left = x.equal(state.read(waiting.at(self.world, self.ctx.role, self.table), self.ctx.process), row)
+        if not self.keyed:
+            left = x.disj(left, x.truth(state.read(waiting.todo(self.world, self.ctx.role, self.table), self.ctx.process, row)))
+        there = self.storage.visible(state, self.table, row, self.ctx.process, self.ctx.role)
+        differs = [
+            x.neg(
+                x.equal(
+                    state.read(self._was(column), self.ctx.process, row),
+                    self.storage.column(state, self.table, column, row, self.ctx.process, self.ctx.role),
+                )
+            )
+            for column in self.watched()
+        ]
+        changed = x.exists((row,), x.conj(left, there, x.disj(*differs)))
+        name = f"KEY SHARE of a row that was changed during the wait ({self.table})"
+        return [out(changed, state, name), *(outcome.given(x.neg(changed)) for outcome in found)]
 
     def _row(self, branch: Branch) -> Expr:
         return dict(branch.sources)[self.source]
@@ -69,33 +95,51 @@ class Locking(RowByRow):
             return []
         for branch in branches:
             busy = waiting.conflicting(ctx, state, self.table, self._row(branch), self.mode)
+            hidden = self._hidden(state, self._row(branch))
+            if hidden is not x.FALSE and self.wait != "wait":
+                some = x.exists(branch.locals, x.conj(branch.condition, hidden))
+                found.append(out(some, state, f"KEY SHARE {self.wait.upper()} of a row that was updated before ({self.table})"))
+                branch = replace(branch, condition=x.conj(branch.condition, x.neg(some)))
             if self.wait == "skip locked":
-                found.extend(self._take(state, replace(branch, condition=x.conj(branch.condition, x.neg(busy))), x.TRUE))
+                found.extend(self._take(state, replace(branch, condition=x.conj(branch.condition, x.neg(busy))), x.FALSE))
+                continue
+            if self.wait == "nowait":
+                found.extend(self._take(state, branch, busy))
                 continue
             some = x.exists(branch.locals, x.conj(branch.condition, busy))
-            if self.wait == "nowait":
-                if self.limit is None:
-                    found.append(failed(some, state, "lock_not_available"))
-                else:
-                    found.append(out(some, state, f"NOWAIT with LIMIT meets a locked row ({self.table})"))
-            else:
-                found.append(out(some, state, f"waiting in a join or with LIMIT ({self.table})"))
-            found.extend(self._take(state, branch, x.neg(some)))
+            found.append(out(some, state, f"waiting in a join or with LIMIT ({self.table})"))
+            found.extend(o.given(x.neg(some)) for o in self._take(state, branch, x.FALSE))
         return found
 
-    def _take(self, state: State, branch: Branch, guard: Expr) -> list[Outcome]:
-        """Lock the result rows and return them."""
+    def _hidden(self, state: State, row: Expr) -> Expr:
+        """The row is held against KEY SHARE by somebody who may first have updated it.
+
+        PostgreSQL's ``heap_lock_updated_tuple`` then waits for the later version, whatever SKIP LOCKED and NOWAIT say.
+        """
+        parts: list[Expr] = []
+        for role in self.ctx.rivals() if self.mode == "key share" else ():
+            if self.storage.uses[self.table].soft(role):
+                other = x.local(role, role)
+                owns = self.storage.owns(state, self.table, row, other, role)
+                held = self.storage.conflict(state, self.table, row, self.mode, self.ctx.process, other, role)
+                parts.append(x.exists((other,), x.conj(owns, held)))
+        return x.disj(*parts)
+
+    def _take(self, state: State, branch: Branch, busy: Expr) -> list[Outcome]:
+        """Lock the result rows and return them; a ``busy`` one that is reached before the LIMIT is an error (NOWAIT)."""
         ctx = self.ctx
         found: list[Outcome] = []
         choices = [((), x.TRUE, branch)] if self.limit is None else results.limited(ctx, branch, self.query.order_by, self.limit)
         for params, condition, kept in choices:
+            some = x.exists(kept.locals, x.conj(kept.condition, busy))
+            found.append(failed(x.conj(condition, some), state, "lock_not_available", params=params))
             after = state.copy()
             target = x.local(self.table, self.table)
             chosen = x.exists(kept.locals, x.conj(kept.condition, x.equal(self._row(kept), target)))
             self.storage.lock_all(after, self.table, chosen, target, self.mode, ctx.process, ctx.role)
             one = self.keyed or single_row(self.storage.schema, self.query)
             for outcome in results.deliver(ctx, self.node, after, x.TRUE, [kept], None, one=one):
-                found.append(outcome.given(x.conj(guard, condition), params))
+                found.append(outcome.given(x.conj(condition, x.neg(some)), params))
         return found
 
     def apply(self, state: State, chosen: Expr, row: Local, kept: dict[int, Expr]) -> list[Outcome]:
@@ -127,8 +171,6 @@ class Locking(RowByRow):
         if resumed:
             place = x.equal(state.read(waiting.at(self.world, ctx.role, table), ctx.process), here)
             rest = x.truth(state.read(waiting.todo(self.world, ctx.role, table), ctx.process, row))
-            if moving:
-                return [out(place, state, f"ORDER BY an updated column after waiting ({table})", (here,))]
             base = state.copy()
             waiting.clear(ctx, base)
             gone_now = x.neg(self.storage.visible(state, table, here, ctx.process, ctx.role))
@@ -151,6 +193,8 @@ class Locking(RowByRow):
         eligible = x.conj(rest, there, x.disj(busy, matches))
         env = self.env(state, row, {})
         order = tuple(terms.value(k.expression, env) for k in self.query.order_by)
+        if resumed and moving:  # the order is that of the statement's snapshot
+            order = tuple(state.read(self._place_in_order(number), ctx.process, row) for number in range(len(order)))
         mine = x.local(table, table)
 
         def at(node: Expr, place_: Expr) -> Expr:
@@ -195,7 +239,18 @@ class Locking(RowByRow):
                     self.keep_on(state, after, row, gone)
                 else:
                     self._keep(state, after, row, rest)
+                for number, term in enumerate(order if moving else ()):
+                    value = x.ite(gone, term, x.NULL)
+                    after.write_all(
+                        self._place_in_order(number),
+                        lambda p, r, value=value: (x.equal(p, ctx.process), x.substitute(value, {row: r})),
+                    )
                 same = x.TRUE if not resumed else x.equal(mine, here) if again else x.neg(x.equal(mine, here))
                 guard = x.conj(chosen, at(busy, mine), same, condition)
                 found.append(Outcome("wait", guard, after, "waits", (*params, other), note="waits for"))
         return found
+
+    def _place_in_order(self, number: int) -> str:
+        """The function: a key of ORDER BY as it was when the statement began, for the rows that are left."""
+        name = f"{self.ctx.role}.~kept.{self.ctx.scope}{self.table}.order{number}"
+        return self.world.functions.declare(name, [self.ctx.role, self.table], UNKNOWN, None, ("kept", self.ctx.role, self.table))

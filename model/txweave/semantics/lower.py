@@ -7,6 +7,7 @@ from dataclasses import replace
 from txweave.semantics.code import Code, Compiler
 from txweave.semantics.context import UNKNOWN, World
 from txweave.semantics.infer import UnboundedError, infer_domains, reset_dead
+from txweave.semantics.initial import check_data
 from txweave.semantics.limits import refuse
 from txweave.semantics.process import CRASHED, DONE, FAILED, HUNG, IDLE, Process, TooManyPathsError
 from txweave.semantics.properties import Observer
@@ -50,7 +51,7 @@ class Lowering:
         refuse(model, scenario, self.report)
         self.codes = self._compile()
         self.report.check()
-        self.times = analyse(model, scenario)
+        self.times = analyse(model, scenario, self.report)
         self.uses = table_uses(model, scenario)
         self.data = data_rows(model.schema, model.data)
         bounds = {name.value: size for name, size in scenario.bounds}
@@ -62,6 +63,8 @@ class Lowering:
         burned = frozenset(self._burned())
         storage = Storage(self.functions, model.schema, self.uses, self.sizes, self.data, self.times.cells, burned)
         terms = Terms(self.functions, self.times.tick)
+        check_data(model, self.data, terms, self.report)
+        self.report.check()
         self.world = World(self.functions, storage, terms, self.report, self.roles, self.counts)
 
     def _compile(self) -> dict[str, Code]:
@@ -345,6 +348,8 @@ class Lowering:
                     found.append(f"{name}: finitely many {' and '.join(finite)}")
                 if forever:
                     found.append(f"{name}: {' and '.join(forever)} may recur for ever")
+            if process.code.timers:
+                found.append(f"{name}: never takes longer than its `within` says, whatever it waits for (time stops instead)")
         if timed:
             found.append(f"time passes for ever, in ticks of {self.times.tick / 1_000_000:g} s")
         found.extend(sorted(self.world.notes))

@@ -15,7 +15,9 @@ class Outcome:
     """One way in which a step ends.
 
     ``exit``: ``ok``; ``error`` (``error`` names it; ``database`` says that the server raised it, which kills the transaction
-    up to the last savepoint); ``wait`` (on a row: resumed by ``at``) and ``redo`` (the statement is tried again); ``out``
+    up to the last savepoint); ``wait`` (on a row: resumed by ``at``), ``redo`` (the statement is tried again), ``keys`` (the new
+    row is written, and some of its unique keys are left to check) and ``parents`` (the rows are written, and their foreign keys are
+    left to check); ``out``
     (``error`` names the bound or the construct that leads out of the modelled ground).
     """
 
@@ -30,10 +32,21 @@ class Outcome:
     note: str = ""
     returned: tuple[Witness, ...] | None = None
     affected: Expr | None = None
+    claimed: int = 0
+    """Of a wait for a unique key: how many of the row's keys come before it."""
 
     def given(self, guard: Expr, params: tuple[Local, ...] = ()) -> Outcome:
         """The same outcome under one more condition."""
         return replace(self, guard=x.conj(guard, self.guard), params=(*params, *self.params))
+
+    def uncounted(self) -> Outcome:
+        """The same outcome of a statement that has waited without noting which rows it had dealt with: nothing is said of them."""
+        shown = tuple(item for item in self.results if item[0] != ROWS_AFFECTED)
+        return replace(self, results=shown, returned=None, affected=None)
+
+
+ROWS_AFFECTED = "rows affected"
+"""What the row count is called in a story when no variable takes it."""
 
 
 def ok(

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
+from math import prod
 
 from txweave.semantics import code as c
 from txweave.semantics import results, waiting
@@ -35,7 +36,8 @@ _MOST_SAVEPOINTS = 4
 @dataclass(frozen=True)
 class Config:
     """A place: instruction number, transaction (none, open, failed), open savepoints, remembered errors, before the first
-    step (``fresh``), and whether the process waits inside the statement (``wait`` for a row, ``redo``)."""
+    step (``fresh``), and whether the process waits inside the statement (``wait`` for a row,
+    ``redo``, ``keys``, ``parents``)."""
 
     pc: int
     transaction: str = "none"
@@ -276,6 +278,7 @@ class Process:
         if source not in self.world.functions.functions:
             return  # the statement that fills it comes later in the first pass of the lowering
         before = state.copy()
+        state.rounds.pop(target, None)
         state.write_all(target, lambda p, *row: (x.equal(p, self.process), before.read(source, p, *row)))
         for _, value, own in self._loop_values(loop):
             state.write_all(own, lambda p, *row, value=value: (x.equal(p, self.process), before.read(value, p, *row)))
@@ -294,8 +297,9 @@ class Process:
         left = replace(config, pc=instruction.leave)
         empty = x.neg(x.exists(row, there))
         paths = self._fork(state, left, x.conj(guard, empty), params, budget)
-        if not sorts:
-            return paths
+        rounds = state.rounds.get(relation, 0)
+        if rounds == prod(self.world.storage.sizes[sort] for sort in sorts) or not sorts:
+            return paths  # there are no more rows than that
         chosen: Expr = there
         if query is not None and query.order_by:
             other = tuple(x.local(sort, sort) for sort in sorts)
@@ -307,6 +311,7 @@ class Process:
             earlier = ordered_before(self.world.terms, query.order_by, order(other), order(row))
             chosen = x.conj(there, x.neg(x.exists(other, x.conj(x.truth(state.read(relation, self.process, *other)), earlier))))
         taken = state.copy()
+        taken.rounds[relation] = rounds + 1
         keys = iter(row)
         terms: list[Expr] = []
         for number in range(len(instruction.variables)):
@@ -358,7 +363,7 @@ class Process:
         if database and config.transaction == "open":
             if config.savepoints:
                 self.saved.rollback_to(state, self.process, self.name, len(config.savepoints) - 1)
-                waiting.release(self.world, state, self.process)
+                waiting.release_after_rollback_to(self.world, state, self.process, self.name)
             else:
                 self._end_transaction(state, config, commit=False)
             config = replace(config, transaction="failed")
@@ -404,6 +409,7 @@ class Process:
                 self.actions.append(action)
                 if target is not None and target not in done:
                     queue.append(target)
+        self._crash_at_the_end()
 
     def step(self, config: Config) -> Iterator[tuple[Action, Config | None]]:
         """The actions at a place, each with the place it leads to."""
@@ -610,7 +616,7 @@ class Process:
             keep = level if operation == "release" else level + 1
             if operation == "rollback_to":
                 self.saved.rollback_to(state, self.process, self.name, level)
-                waiting.release(self.world, state, self.process)
+                waiting.release_after_rollback_to(self.world, state, self.process, self.name)
             for gone in range(keep, len(config.savepoints)):
                 self.saved.forget(state, self.process, self.name, gone)
             yield from go(replace(following, transaction="open", savepoints=config.savepoints[:keep]))
@@ -636,6 +642,17 @@ class Process:
             return True
         names = {str(name) for name in where}
         return bool(names & set(instruction.place.path))
+
+    def _crash_at_the_end(self) -> None:
+        """A process that may crash anywhere and is started anew may also crash when its last COMMIT is done and nobody knows."""
+        if not self.role.restart or self.role.crash != "anywhere" or DONE not in self.points:
+            return
+        at = x.equal(x.apply(self.pc, self.process), x.const(DONE))
+        note = "crashes after its last step, before anybody has heard of it"
+        info = StepInfo(self.role.run[-1].value, "", "crash", note, "", self.role.name.span())
+        paths = self.start(State(self.world.functions))
+        recurs = "crash" in self.role.forever
+        self.actions += [action for action, _ in self._emit(Config(0), at, paths, info, kind="fault", recurs=recurs)]
 
     def _faults(self, config: Config, instruction: c.Instruction, started: State) -> Iterator[tuple[Action, Config | None]]:
         role = self.role

@@ -7,7 +7,7 @@ from dataclasses import replace
 from itertools import pairwise
 
 from txweave.semantics.context import UNKNOWN, Context
-from txweave.semantics.outcome import Outcome, failed, ok
+from txweave.semantics.outcome import ROWS_AFFECTED, Outcome, failed, ok
 from txweave.semantics.relations import before, ordered_before, rename
 from txweave.semantics.symbolic import State
 from txweave.semantics.terms import Branch
@@ -148,7 +148,7 @@ def deliver(
         assign(ctx, state, (node.affected,), (affected,))
         results.append((node.affected, affected))
     elif affected is not None and not node.into and node.rows is None:
-        results.append(("rows affected", affected))
+        results.append((ROWS_AFFECTED, affected))
     normal = ok(guard, state, label, results=tuple(results), note=note)
     returned = tuple(Witness(b.locals, b.condition, tuple(b.columns)) for b in branches if b.condition is not x.FALSE)
     found.append(replace(normal, returned=returned if branches else None, affected=affected))

@@ -78,6 +78,10 @@ class RowByRow(ABC):
         del state, row, kept
         return []
 
+    def watched(self) -> list[str]:
+        """Columns whose values are kept while the statement waits."""
+        return []
+
     # Shared -------------------------------------------------------------------------------------------------------
 
     def conflicting(self, state: State, row: Expr, kept: dict[int, Expr]) -> Expr:
@@ -203,6 +207,8 @@ class RowByRow(ABC):
                 found.append(outcome.given(x.conj(guard, x.neg(blocked))))
                 continue
             for last in self.finish(outcome.state, x.disj(done, act), row, x.conj(guard, outcome.guard), label, note):
+                if not (fresh or self.counts):
+                    last = last.uncounted()
                 found.append(last.given(x.neg(blocked), outcome.params))
         if blocked is x.FALSE:
             return found
@@ -321,6 +327,11 @@ class RowByRow(ABC):
         name = f"{self.ctx.role}.~kept.{self.ctx.scope}{self.table}.{number}"
         return self.world.functions.declare(name, [self.ctx.role, self.table], UNKNOWN, None, ("kept", self.ctx.role, self.table))
 
+    def _was(self, column: str) -> str:
+        """The function: a column's value as it was when the statement began, for the rows that are left."""
+        name = f"{self.ctx.role}.~kept.{self.ctx.scope}{self.table}.was.{column}"
+        return self.world.functions.declare(name, [self.ctx.role, self.table], UNKNOWN, None, ("kept", self.ctx.role, self.table))
+
     def _moving(self, node: tree.Expr) -> bool:
         """Whether the subquery depends on columns of the target that some procedure updates."""
         updated = self.storage.uses[self.table].updated
@@ -366,10 +377,8 @@ class RowByRow(ABC):
     def keep_on(self, held: State, after: State, row: Local, left: Expr) -> None:
         """What was kept when the statement began to wait stays, for the rows that are left, when it waits for another one."""
         pure = self._pure()
-        for number, node in enumerate(self.subqueries):
-            if id(node) in pure or self._open(node):
-                continue
-            holder = self._holder(number)
+        holders = [self._holder(n) for n, node in enumerate(self.subqueries) if id(node) not in pure and not self._open(node)]
+        for holder in (*holders, *(self._was(column) for column in self.watched())):
             after.write_all(
                 holder,
                 lambda p, r, holder=holder: (
@@ -388,4 +397,9 @@ class RowByRow(ABC):
             value = x.ite(rest, self.world.terms.value(node, env), x.NULL)
             after.write_all(
                 self._holder(number), lambda p, r, value=value: (x.equal(p, self.ctx.process), x.substitute(value, {row: r}))
+            )
+        for column in self.watched():
+            value = x.ite(rest, self.storage.column(before, self.table, column, row, self.ctx.process, self.ctx.role), x.NULL)
+            after.write_all(
+                self._was(column), lambda p, r, value=value: (x.equal(p, self.ctx.process), x.substitute(value, {row: r}))
             )

@@ -31,6 +31,7 @@ class Savepoints:
     def _version(self, table: str) -> list[str]:
         """The functions that make up an uncommitted version, its writer apart."""
         parts = [f"{table}.{c}'" for c in sorted(self.storage.uses[table].updated)]
+        parts += self.storage.older_parts(table)
         return [*parts, f"{table}.~staying"] if self.storage.uses[table].deleted else parts
 
     def _locks(self, role: str) -> list[str]:

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from txweave.semantics import results, waiting
 from txweave.semantics.context import Context, limit_of, single_row
+from txweave.semantics.in_place import keys_resumed, parents_resumed
 from txweave.semantics.inserts import insert, row_values
 from txweave.semantics.locking import Locking
 from txweave.semantics.outcome import Outcome, out
@@ -19,13 +20,19 @@ from txweave.system.expr import Expr, Local
 
 
 def execute(ctx: Context, node: bound.Execute, state: State, *, resumed: str = "") -> list[Outcome]:
-    """All ways in which the statement can go, from the start or (``resumed``: ``wait`` or ``redo``) after waiting."""
+    """All ways in which the statement can go, from the start or (``resumed``: see ``Outcome.exit``) after waiting."""
     statement = node.statement
     if resumed == "redo":
         state = state.copy()
         waiting.clear(ctx, state)
         resumed = ""
     match statement:
+        case tree.Insert() if resumed == "parents":
+            found = parents_resumed(ctx, node, statement, state)
+        case tree.Insert() if resumed == "keys":
+            found = keys_resumed(ctx, node, statement, state)
+        case tree.Update() if resumed == "parents":
+            found = Writing(ctx, node, statement).parents_resumed(state)
         case tree.Select(query) if not any(lock.sources for lock in query.locks):
             found = _select(ctx, node, query, state)
         case tree.Select(query):

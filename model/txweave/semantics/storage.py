@@ -9,6 +9,8 @@ For a table ``t`` (functions that cannot matter are left out):
 ``t.writer(r)``         the process with an uncommitted version, or NULL
 ``t.staying(r)``        the uncommitted version exists (is not a deletion)
 ``t.c'(r)``             its value of ``c``, for columns that an UPDATE may change (others keep the one value they have)
+``t.older(r)``          the transaction that has the version gave the row another key before, which is still in the index
+``t.c older(r)``        its value of ``c``, for columns that decide about a unique constraint
 ``t.lock.role(p, r)``   row lock that process ``p`` took without writing
 ======================  ===================================================================================
 
@@ -17,7 +19,7 @@ A generated id is the row slot itself.  Values of slots that are not in use are 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 from txweave.semantics.symbolic import Functions, State
@@ -40,15 +42,30 @@ CONFLICTS = {
 class Use:
     """How the procedures of a scenario use a table."""
 
+    unique_columns: frozenset[str] = frozenset()
+    """Columns that decide about a unique constraint: its key and its predicate."""
     inserted: bool = False
     deleted: bool = False
     updated: set[str] = field(default_factory=set)
     writers: set[str] = field(default_factory=set)
     """Roles with a statement that writes the table (cascades included)."""
+    updaters: set[str] = field(default_factory=set)
+    """Roles with an UPDATE of the table."""
     requested: set[str] = field(default_factory=set)
     """Row-lock modes that some statement asks for, by writing too."""
     locked: dict[str, set[str]] = field(default_factory=dict)
     """Role to the modes that it takes without writing (locking clauses, foreign-key checks)."""
+    rewriters: set[str] = field(default_factory=set)
+    """Roles that may write the table twice in one transaction."""
+
+    @property
+    def changes_keys_twice(self) -> bool:
+        """Whether a transaction may give a row one key and then another."""
+        return bool(self.rewriters & self.updaters and self.updated & self.unique_columns)
+
+    def soft(self, role: str) -> bool:
+        """Whether a transaction of the role may update a row, and then delete it or lock it FOR UPDATE."""
+        return role in self.updaters and (role in self.rewriters or "update" in self.locked.get(role, ()))
 
     @property
     def written(self) -> bool:
@@ -106,6 +123,13 @@ class Storage:
             )
             if use.deleted:
                 self.functions.declare(f"{name}.~staying", [name], x.BOOL, False, ("plive", name))
+        if use.changes_keys_twice:
+            self.functions.declare(f"{name}.~older", [name], x.BOOL, False, ("hidden", "older", name))
+            for column in table.columns:
+                if column.name in use.unique_columns & use.updated:
+                    domain, default = self.domain(table, column), self.default(table, column)
+                    about = ("hidden", "older", name, column.name)
+                    self.functions.declare(f"{name}.{column.name}~older", [name], domain, default, about)
         if name in self.burned:
             self.functions.declare(
                 f"{name}.~used", [name], x.BOOL, False, ("hidden", "used", name), [((i,), True) for i in range(len(rows))]
@@ -183,23 +207,79 @@ class Storage:
         own = self.owns(state, table, row, process, role)
         return x.ite(own, self.pending(state, table, column, row), self.committed(state, table, column, row))
 
+    def older(self, state: State, table: str, column: str, row: Expr) -> Expr:
+        """A value of the key that the row had before, in a version of the same transaction."""
+        name = f"{table}.{column}~older"
+        return state.read(name, row) if name in self.functions.functions else self.pending(state, table, column, row)
+
+    def has_older(self, state: State, table: str, row: Expr) -> Expr:
+        """The row had another key before, in a version of the transaction that has written it."""
+        return x.truth(state.read(f"{table}.~older", row)) if self.uses[table].changes_keys_twice else x.FALSE
+
     # ------------------------------------------------------------------------------------------------------- writing
 
-    def touch(self, state: State, table: str, row: Expr, process: Expr, role: str, where: Expr = x.TRUE) -> None:
-        """Begin an uncommitted version equal to the row's current one, where there is none of the process yet."""
-        own = self.owns(state, table, row, process, role)
-        where = x.conj(where, x.neg(own))
-        for column in sorted(self.uses[table].updated):
-            state.write(f"{table}.{column}'", (row,), self.committed(state, table, column, row), where)
-        if self.uses[table].deleted:
-            state.write(f"{table}.~staying", (row,), x.TRUE, where)
-        state.write(f"{table}.~writer", (row,), process, where)
+    def _older(
+        self, before: State, table: str, row: Expr, new: Callable[[str], Expr], process: Expr, role: str
+    ) -> tuple[Expr, Expr]:
+        """When a row gets new values: that the key of its present version, and that the one before, remain in the index."""
+        columns = sorted(self.uses[table].unique_columns & self.uses[table].updated)
+
+        def differs(a: Callable[[str], Expr], b: Callable[[str], Expr]) -> Expr:
+            return x.disj(*(x.neg(x.equal(a(c), b(c))) for c in columns))
+
+        def present(column: str) -> Expr:
+            return self.pending(before, table, column, row)
+
+        def committed(column: str) -> Expr:
+            return self.committed(before, table, column, row)
+
+        own = self.owns(before, table, row, process, role)
+        made = x.conj(own, x.disj(x.neg(self.live(before, table, row)), differs(present, committed)))
+        stays = x.conj(self.has_older(before, table, row), differs(lambda c: self.older(before, table, c, row), new))
+        return x.conj(made, differs(present, new)), stays
+
+    def crowded(self, state: State, table: str, row: Expr, values: dict[str, Expr], process: Expr, role: str) -> Expr:
+        """Two older keys of the row would remain in the index: there is no room for them in the state."""
+        if not (self.uses[table].changes_keys_twice and set(values) & self.uses[table].unique_columns):
+            return x.FALSE
+
+        def new(column: str) -> Expr:
+            return values[column] if column in values else self.column(state, table, column, row, process, role)
+
+        return x.conj(*self._older(state, table, row, new, process, role))
+
+    def _supersede(
+        self,
+        before: State,
+        state: State,
+        table: str,
+        chosen: Callable[[Expr], Expr],
+        new: Callable[[Expr, str], Expr],
+        process: Expr,
+        role: str,
+    ) -> None:
+        """Remember the keys that rows lose when they get new values."""
+        if not self.uses[table].changes_keys_twice:
+            return
+
+        def remain(row: Expr) -> tuple[Expr, Expr]:
+            return self._older(before, table, row, lambda column: new(row, column), process, role)
+
+        for column in sorted(self.uses[table].unique_columns & self.uses[table].updated):
+            default = x.const(self.default(self.schema.tables[table], self.schema.tables[table].column(column)))
+
+            def make(row: Expr, column: str = column, default: Expr = default) -> tuple[Expr, Expr]:
+                lost, stays = remain(row)
+                kept = x.ite(stays, self.older(before, table, column, row), default)
+                return chosen(row), x.ite(lost, self.pending(before, table, column, row), kept)
+
+            state.write_all(f"{table}.{column}~older", make)
+        state.write_all(f"{table}.~older", lambda row: (chosen(row), x.disj(*remain(row))))
 
     def update(self, state: State, table: str, row: Expr, values: dict[str, Expr], process: Expr, role: str) -> None:
         """Write new values into the process's version of a row."""
-        self.touch(state, table, row, process, role)
-        for column, value in values.items():
-            state.write(f"{table}.{column}'", (row,), value)
+        formal = x.local(table, table)
+        self.update_all(state, table, x.equal(formal, row), formal, values, process, role)
 
     def update_all(
         self, state: State, table: str, chosen: Expr, formal: x.Local, values: dict[str, Expr], process: Expr, role: str
@@ -210,13 +290,13 @@ class Storage:
         def at(node: Expr, row: Expr) -> Expr:
             return x.substitute(node, {formal: row})
 
+        def new(row: Expr, column: str) -> Expr:
+            return at(values[column], row) if column in values else self.column(before, table, column, row, process, role)
+
+        if set(values) & self.uses[table].unique_columns:
+            self._supersede(before, state, table, lambda row: at(chosen, row), new, process, role)
         for column in sorted(self.uses[table].updated):
-
-            def make(row: Expr, column: str = column) -> tuple[Expr, Expr]:
-                new = at(values[column], row) if column in values else self.column(before, table, column, row, process, role)
-                return at(chosen, row), new
-
-            state.write_all(f"{table}.{column}'", make)
+            state.write_all(f"{table}.{column}'", lambda row, column=column: (at(chosen, row), new(row, column)))
         if self.uses[table].deleted:
             state.write_all(f"{table}.~staying", lambda row: (at(chosen, row), x.TRUE))
         state.write_all(f"{table}.~writer", lambda row: (at(chosen, row), process))
@@ -227,9 +307,20 @@ class Storage:
         def at(row: Expr) -> Expr:
             return x.substitute(chosen, {formal: row})
 
+        before = state.copy()
+        kept = self.uses[table].unique_columns
         for column in sorted(self.uses[table].updated):
             default = x.const(self.default(self.schema.tables[table], self.schema.tables[table].column(column)))
-            state.write_all(f"{table}.{column}'", lambda row, default=default: (at(row), default))
+
+            def make(row: Expr, column: str = column, default: Expr = default) -> tuple[Expr, Expr]:
+                if column not in kept:
+                    return at(row), default
+                # The key of a version that the transaction has made itself is still in the index.
+                made = x.equal(self.writer(before, table, row), process)
+                committed = self.committed(before, table, column, row)
+                return at(row), x.ite(made, self.pending(before, table, column, row), committed)
+
+            state.write_all(f"{table}.{column}'", make)
         state.write_all(f"{table}.~staying", lambda row: (at(row), x.FALSE))
         state.write_all(f"{table}.~writer", lambda row: (at(row), process))
 
@@ -275,6 +366,14 @@ class Storage:
         """Tables that a role may write."""
         return [name for name, use in self.uses.items() if role in use.writers]
 
+    def older_parts(self, table: str) -> list[str]:
+        """The functions that hold a row's older key."""
+        if not self.uses[table].changes_keys_twice:
+            return []
+        return [f"{table}.{c}~older" for c in sorted(self.uses[table].unique_columns & self.uses[table].updated)] + [
+            f"{table}.~older"
+        ]
+
     def end(self, state: State, process: Expr, role: str, commit: bool) -> None:
         """Commit or roll back: versions of the process become the committed ones, or vanish; its locks go."""
         before = state.copy()
@@ -311,6 +410,9 @@ class Storage:
                 state.write_all(f"{table}.~live", lambda row, own=own, stays=stays: (own(row), stays(row)))
             if use.deleted:
                 state.write_all(f"{table}.~staying", lambda row, own=own: (own(row), x.FALSE))
+            for name in self.older_parts(table):
+                initial = x.const(self.functions.functions[name].initial)
+                state.write_all(name, lambda row, own=own, initial=initial: (own(row), initial))
             state.write_all(f"{table}.~writer", lambda row, own=own: (own(row), x.NULL))
         for table in self.schema.tables:
             lock = f"{table}.~lock.{role}"

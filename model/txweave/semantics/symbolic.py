@@ -42,17 +42,21 @@ class Functions:
 
 
 class State:
-    """The state after some writes; ``changed`` maps a function to its next value over the function's formals."""
+    """The state after some writes; ``changed`` maps a function to its next value over the function's formals.
 
-    __slots__ = ("changed", "functions")
+    ``rounds`` counts, for a loop over rows, those that this step has taken out of its relation.
+    """
 
-    def __init__(self, functions: Functions, changed: dict[str, Expr] | None = None) -> None:
+    __slots__ = ("changed", "functions", "rounds")
+
+    def __init__(self, functions: Functions, changed: dict[str, Expr] | None = None, rounds: dict[str, int] | None = None) -> None:
         self.functions = functions
         self.changed = {} if changed is None else changed
+        self.rounds = {} if rounds is None else rounds
 
     def copy(self) -> State:
         """An independent copy."""
-        return State(self.functions, dict(self.changed))
+        return State(self.functions, dict(self.changed), dict(self.rounds))
 
     def read(self, function: str, *args: Expr) -> Expr:
         """The current value at ``args``."""

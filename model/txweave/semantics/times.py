@@ -19,6 +19,8 @@ from txweave.semantics.storage import TimeCells
 from txweave.semantics.symbolic import Functions, State
 from txweave.semantics.uses import nodes, procedures_of, statements_of
 from txweave.spec import syntax
+from txweave.spec.diagnostics import Report
+from txweave.spec.durations import parse_duration
 from txweave.sql import program as bound
 from txweave.sql import tree
 from txweave.system import expr as x
@@ -57,8 +59,11 @@ class Times:
     now: bool
 
 
-def analyse(model: bound.BoundModel, scenario: syntax.Scenario) -> Times:
-    """Which timestamps a scenario must keep."""
+def analyse(model: bound.BoundModel, scenario: syntax.Scenario, report: Report | None = None) -> Times:
+    """Which timestamps a scenario must keep, and how long a tick is.
+
+    ``report`` is told of a tick that does not fit; without one it must have been checked before.
+    """
     flow = Flow()
     names: list[str] = []
     for role in scenario.roles:
@@ -96,6 +101,7 @@ def analyse(model: bound.BoundModel, scenario: syntax.Scenario) -> Times:
     for duration in durations:
         tick = gcd(tick, duration)
     tick = tick or 1_000_000
+    tick = _finer(model, scenario, tick, report)
     constant = greatest // tick
     ahead = max((o for o in flow.created if o > 0), default=0) // tick
     domain = Domain(ages=(-(ahead + (sum(abs(e[2]) for e in flow.edges) // tick if kept else 0)), constant + 1), nullable=True)
@@ -103,6 +109,21 @@ def analyse(model: bound.BoundModel, scenario: syntax.Scenario) -> Times:
     variables = frozenset((n[1], n[2]) for n in kept if n[0] == "variable")
     rows = frozenset((n[1], n[2]) for n in kept if n[0] == "rows")
     return Times(tick, TimeCells(columns, domain), variables, constant + 1, rows, flow.now_read)
+
+
+def _finer(model: bound.BoundModel, scenario: syntax.Scenario, tick: int, report: Report | None) -> int:
+    """The scenario's own tick, if it divides ``tick``, the greatest that the durations in use allow."""
+    if scenario.tick is None:
+        return tick
+    parameter = model.source.parameters.get(scenario.tick.value.removeprefix(":"))
+    value = scenario.tick.value if parameter is None else parameter.value
+    wanted = parse_duration(value) if isinstance(value, str) else None
+    if wanted is not None and tick % wanted == 0:
+        return wanted
+    if report is not None:
+        message = f"a tick of {scenario.tick.value} does not divide the durations in use evenly"
+        report.error("M421", scenario.tick.span(), message, f"a whole part of {tick / 1_000_000:g} s")
+    return tick
 
 
 def _step(model: bound.BoundModel, flow: Flow, procedure: str, step: bound.BoundStep) -> None:

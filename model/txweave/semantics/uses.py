@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from txweave.semantics.context import table_sources, walk
-from txweave.semantics.storage import Use
+from txweave.semantics.storage import Use, key_columns
 from txweave.semantics.writing import write_mode
 from txweave.spec import syntax
 from txweave.sql import program as bound
@@ -54,9 +54,54 @@ def statements_of(model: bound.BoundModel, role: syntax.Role) -> Iterator[tree.S
                     yield step.node.ghost
 
 
+def _repeated(model: bound.BoundModel, role: syntax.Role) -> set[int]:
+    """Statements (by ``id``) in a loop or in a procedure that is called: they may run twice in one transaction."""
+    found: set[int] = set()
+    called = set(procedures_of(model, role)) - {name.value for name in role.run}
+    for name in procedures_of(model, role):
+        for step in nodes(model.procedures[name].steps):
+            inner: tuple[bound.BoundStep, ...] = ()
+            if isinstance(step.node, bound.ForRows | bound.ForValues | bound.Loop):
+                inner = step.node.steps
+            for part in (*nodes(inner), step) if name in called else nodes(inner):
+                if isinstance(part.node, bound.Execute):
+                    found.add(id(part.node.statement))
+    return found
+
+
+def _rewriters(model: bound.BoundModel, uses: dict[str, Use], role: syntax.Role) -> None:
+    """Find the tables that the role may write twice in one transaction."""
+    repeated = _repeated(model, role)
+    seen: dict[str, int] = {}
+    for statement in statements_of(model, role):
+        if isinstance(statement, tree.Insert | tree.Update | tree.Delete):
+            for table in _written(model.schema, statement.table, isinstance(statement, tree.Delete)):
+                seen[table] = seen.get(table, 0) + (2 if id(statement) in repeated else 1)
+    for table, count in seen.items():
+        if count > 1:
+            uses[table].rewriters.add(role.name.value)
+
+
+def _written(schema: tree.Schema, table: str, deleted: bool) -> set[str]:
+    """Tables that a statement on ``table`` writes: itself, and those that foreign-key actions reach."""
+    found = {table}
+    queue = [table] if deleted else []
+    while queue:
+        parent = queue.pop()
+        for child in schema.tables.values():
+            for key in child.foreign_keys:
+                if key.parent == parent and key.on_delete in ("cascade", "set null"):
+                    if key.on_delete == "cascade" and child.name not in found:
+                        queue.append(child.name)
+                    found.add(child.name)
+    return found
+
+
 def table_uses(model: bound.BoundModel, scenario: syntax.Scenario) -> dict[str, Use]:
     """The use of every table."""
-    uses = {name: Use() for name in model.schema.tables}
+    uses = {name: Use(unique_columns(table)) for name, table in model.schema.tables.items()}
+    for role in scenario.roles:
+        _rewriters(model, uses, role)
     for role in scenario.roles:
         name = role.name.value
         for statement in statements_of(model, role):
@@ -68,6 +113,12 @@ def table_uses(model: bound.BoundModel, scenario: syntax.Scenario) -> dict[str, 
                 # A row that no longer matches after waiting stays locked without being written.
                 _locks(uses[statement.table], name, write_mode(model.schema.tables[statement.table], statement))
     return uses
+
+
+def unique_columns(table: tree.Table) -> frozenset[str]:
+    """Columns that decide about a unique constraint: its key and its predicate."""
+    wheres = {n.column for unique in table.uniques for n in walk(unique.where) if isinstance(n, tree.ColumnRef)}
+    return frozenset(wheres | {c for unique in table.uniques for c in unique.columns})
 
 
 def _statement(schema: tree.Schema, uses: dict[str, Use], role: str, statement: tree.Statement) -> None:
@@ -87,6 +138,9 @@ def _statement(schema: tree.Schema, uses: dict[str, Use], role: str, statement: 
             if conflict is not None and conflict.sets is not None:
                 columns = {c for c, _ in conflict.sets}
                 _update(schema, uses, role, statement.table, columns)
+                if conflict.where is not None:  # a row for which it does not hold stays locked
+                    keys = key_columns(schema.tables[statement.table])
+                    _locks(use, role, "update" if columns & keys else "no key update")
         case tree.Update():
             _update(schema, uses, role, statement.table, {c for c, _ in statement.sets})
             uses[statement.table].requested.add(write_mode(schema.tables[statement.table], statement))
@@ -109,10 +163,11 @@ def _locks(use: Use, role: str, mode: str) -> None:
 
 
 def _parents(schema: tree.Schema, uses: dict[str, Use], role: str, table: tree.Table, columns: set[str] | None) -> None:
-    """A child row that is inserted, or given another parent, locks the parent FOR KEY SHARE."""
+    """A child row that is inserted, given another parent, or written again locks the parent FOR KEY SHARE."""
     del schema
+    again = role in uses[table.name].rewriters
     for key in table.foreign_keys:
-        if not table.ghost and (columns is None or set(key.columns) & columns):
+        if not table.ghost and (columns is None or again or set(key.columns) & columns):
             _locks(uses[key.parent], role, "key share")
 
 
@@ -120,6 +175,7 @@ def _update(schema: tree.Schema, uses: dict[str, Use], role: str, table: str, co
     use = uses[table]
     use.updated |= columns
     use.writers.add(role)
+    use.updaters.add(role)
     use.requested.add(
         "update" if columns & {c for u in schema.tables[table].uniques if u.where is None for c in u.columns} else "no key update"
     )

@@ -78,6 +78,33 @@ def got(world: World, role: str, table: str) -> str:
     return world.functions.declare(f"{role}.~got.{table}", [role, table], BOOL, False, ("todo", role, table))
 
 
+def begun(world: World, role: str, table: str) -> str:
+    """The relation: rows that the process has only by a statement that is to be tried again."""
+    return world.functions.declare(f"{role}.~begun.{table}", [role, table], BOOL, False, ("todo", role, table))
+
+
+def put(world: World, role: str, table: str) -> str:
+    """The function: the new row of a process that waits for one of its unique keys; NULL when it has claimed none yet."""
+    return world.functions.declare(
+        f"{role}.~put.{table}", [role], Domain(sorts=(table,), nullable=True), None, ("put", role, table)
+    )
+
+
+def claimed(world: World, role: str, table: str, most: int) -> str:
+    """The function: how many unique keys of that row are in their indexes; NULL when it waits for none."""
+    domain = Domain(values=tuple(range(1, most)), nullable=True)
+    return world.functions.declare(f"{role}.~claimed.{table}", [role], domain, None, ("claimed", role, table))
+
+
+def unclaimed(world: World, state: State, table: str, row: Expr, role: str, other: Expr, number: int) -> Expr:
+    """The row of ``other`` waits for a key, and its key of this number (from 0) is not in its index."""
+    name = f"{role}.~claimed.{table}"
+    if name not in world.functions.functions:
+        return x.FALSE
+    mine = x.equal(state.read(put(world, role, table), other), row)
+    return x.conj(mine, x.disj(*(x.equal(state.read(name, other), x.const(n)) for n in range(1, number + 1))))
+
+
 def begin_wait(ctx: Context, state: State, other: Expr) -> None:
     """The process waits for ``other``'s transaction to end."""
     state.write(blocker(ctx.world, ctx.role), (ctx.process,), other)
@@ -90,6 +117,38 @@ def release(world: World, state: State, process: Expr) -> None:
         if name in world.functions.functions:
             before = state.copy()
             state.write_all(name, lambda q, name=name, before=before: (x.equal(before.read(name, q), process), x.NULL))
+
+
+def release_after_rollback_to(world: World, state: State, process: Expr, own_role: str) -> None:
+    """``process`` has gone back to a savepoint: those may go on whose row it does not have by a version from before.
+
+    A lock that was taken since the savepoint belongs to a subtransaction, whose end wakes those who wait for it.
+    """
+    storage = world.storage
+    for role in world.roles:
+        name = f"{role}.~blocker"
+        if name not in world.functions.functions:
+            continue
+        before = state.copy()
+
+        def stays(q: Expr, role: str = role, before: State = before) -> Expr:
+            parts: list[Expr] = []
+            for table in storage.tables_of(own_role):
+                if f"{role}.~at.{table}" in world.functions.functions:
+                    row = x.local(table, table)
+                    here = x.equal(before.read(f"{role}.~at.{table}", q), row)
+                    wanted = before.read(wants(world, role, table), q)
+                    strong = x.disj(*(x.equal(wanted, x.const(m)) for m in MODES if "no key update" in CONFLICTS[m]))
+                    parts.append(x.exists((row,), x.conj(here, strong, storage.owns(before, table, row, process, own_role))))
+            return x.disj(*parts)
+
+        state.write_all(
+            name,
+            lambda q, name=name, before=before, stays=stays: (
+                x.conj(x.equal(before.read(name, q), process), x.neg(stays(q))),
+                x.NULL,
+            ),
+        )
 
 
 def release_row(world: World, state: State, process: Expr, table: str, row: Expr, where: Expr = x.TRUE, to: Expr = x.NULL) -> None:
@@ -114,7 +173,7 @@ def clear(ctx: Context, state: State) -> None:
         function = functions[name]
         if function.params[:1] != (ctx.role,):
             continue
-        if function.about[0] in ("at", "blocker", "wants"):
+        if function.about[0] in ("at", "blocker", "wants", "put", "claimed"):
             state.write(name, (ctx.process,), x.NULL)
         elif function.about[0] in ("todo", "kept"):
             initial = x.const(function.initial)

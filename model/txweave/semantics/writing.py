@@ -2,8 +2,24 @@
 
 from __future__ import annotations
 
-from txweave.semantics import results
-from txweave.semantics.constraints import VALUES, check_deleted, check_row, children_of, own_values
+from collections.abc import Callable
+from dataclasses import replace
+
+from txweave.semantics import results, waiting
+from txweave.semantics.constraints import (
+    PARENTS,
+    VALUES,
+    check_deleted,
+    check_row,
+    children_of,
+    foreign_key_asks,
+    own_values,
+    parent_of,
+    unique_conflicts,
+    unique_keys,
+    unique_matters,
+    written_before,
+)
 from txweave.semantics.context import Context, keyed, walk
 from txweave.semantics.outcome import Outcome, failed, ok, out
 from txweave.semantics.rowwise import RowByRow, outermost_subqueries
@@ -130,46 +146,166 @@ class Writing(RowByRow):
             doubt = x.exists((row,), x.conj(chosen, ambiguous))
             found.append(out(doubt, state, f"UPDATE … FROM with several joined rows that differ ({self.table})"))
             guard = x.neg(doubt)
+        crowded = x.conj(chosen, self.storage.crowded(state, self.table, row, values, ctx.process, ctx.role))
+        if crowded is not x.FALSE:
+            full = x.exists((row,), crowded)
+            found.append(out(x.conj(guard, full), state, f"a transaction gives a row its third key ({self.table})"))
+            guard = x.conj(guard, x.neg(full))
         after = state.copy()
         self.storage.update_all(after, self.table, chosen, row, values, ctx.process, ctx.role)
-        if self.keyed and has_keys(definition, set(values)):
+        if self.keyed and (has_keys(definition, set(values)) or self._asking(set(values))):
             touched = state.copy()
             self.storage.update_all(touched, self.table, chosen, row, {}, ctx.process, ctx.role)
             target = x.local(self.table, self.table)
             is_target = x.substitute(chosen, {row: target})
             found.append(ok(x.conj(guard, x.neg(x.exists((row,), chosen))), state))
             redo_allowed = not self.subqueries
-            for outcome in check_row(ctx, after, touched, definition, target, set(values), redo_allowed=redo_allowed):
+            stay = self._stay(target) if self._asking(set(values)) == 1 else None
+            for outcome in check_row(
+                ctx, after, touched, definition, target, set(values), redo_allowed=redo_allowed, old=state, stay=stay
+            ):
+                if outcome.exit == "redo":
+                    self._note_begun(outcome.state, state, target)
+                    if any(unique_matters(u, definition, set(values)) for u in unique_keys(definition)[: outcome.claimed]):
+                        # A key that comes before is taken already, which another try would not show.
+                        where = f"an UPDATE waits for the second of its keys ({self.table})"
+                        outcome = out(outcome.guard, state, where, outcome.params)
                 found.append(outcome.given(x.conj(guard, is_target), (target,)))
             return found
         found.extend(o.given(guard) for o in self._check_all(state, after, chosen, row, set(values), definition))
         return found
 
+    def _asking(self, columns: set[str]) -> int:
+        """How many foreign keys may ask for a parent when these columns are set."""
+        again = self.ctx.role in self.storage.uses[self.table].rewriters
+        keys = self.storage.schema.tables[self.table].foreign_keys
+        return sum(again or bool(set(key.columns) & columns) for key in keys)
+
+    def _note_begun(self, waits: State, before: State, target: Local) -> None:
+        """In the state from which the statement is tried again: the row is the process's own by this try only."""
+        if self._asking(set()):
+            name = waiting.begun(self.world, self.ctx.role, self.table)
+            new = x.neg(written_before(self.ctx, before, self.table, target))
+            waits.write(name, (self.ctx.process, target), x.TRUE, new)
+
+    def _stay(self, target: Local) -> Callable[[State], None]:
+        """Notes that the row, which is written, has its parent still to find."""
+
+        def stay(state: State) -> None:
+            state.write(waiting.todo(self.world, self.ctx.role, self.table), (self.ctx.process, target), x.TRUE)
+
+        return stay
+
+    def parents_resumed(self, state: State) -> list[Outcome]:
+        """After waiting for a parent: the row is written, and looks for its parent again."""
+        assert isinstance(self.statement, tree.Update)
+        definition = self.storage.schema.tables[self.table]
+        target = x.local(self.table, self.table)
+        place = x.truth(x.apply(waiting.todo(self.world, self.ctx.role, self.table), self.ctx.process, target))
+        cleared = state.copy()
+        waiting.clear(self.ctx, cleared)
+        # It has asked for the parent, so it asks again: as for a row that is new.
+        columns = {c for c, _ in self.statement.sets}
+        asking = [k for k in definition.foreign_keys if set(k.columns) & columns or self._asking(set())]
+        found: list[Outcome] = []
+        for outcome in check_row(
+            self.ctx,
+            cleared,
+            cleared,
+            replace(definition, foreign_keys=tuple(asking)),
+            target,
+            None,
+            redo_allowed=False,
+            parts=frozenset({PARENTS}),
+            stay=self._stay(target),
+        ):
+            if outcome.exit == "ok":
+                row = x.local(self.source, self.table)
+                ends = self._deliver(outcome.state, x.equal(row, target), row, x.TRUE, "ok after waiting", "")
+                found.extend(end.given(x.conj(place, outcome.guard), (target, *outcome.params)) for end in ends)
+            else:
+                found.append(outcome.given(place, (target,)))
+        return found
+
     def _check_all(
         self, before: State, after: State, chosen: Expr, row: Local, columns: set[str], definition: tree.Table
     ) -> list[Outcome]:
-        """Constraints of an UPDATE of any number of rows: the simple ones at once, the others only where one row is written."""
+        """Constraints of an UPDATE of any number of rows, in any order; whom it would have to wait for leads out of the model."""
         ctx = self.ctx
-        if not has_keys(definition, columns):
-            found: list[Outcome] = []
-            bad: list[Expr] = []
-            for outcome in check_row(ctx, after, after, definition, row, columns, redo_allowed=False):
-                if outcome.exit == "error":
-                    some = x.exists((row,), x.conj(chosen, outcome.guard))
-                    found.append(failed(x.conj(some, x.neg(x.disj(*bad))), before, outcome.error))
-                    bad.append(some)
-            found.append(ok(x.neg(x.disj(*bad)), after))
-            return found
-        target, other = x.local(self.table, self.table), x.local(self.table, self.table)
-        is_target = x.substitute(chosen, {row: target})
-        several = x.exists((target, other), x.conj(is_target, x.substitute(chosen, {row: other}), x.neg(x.equal(target, other))))
-        result = [
-            out(several, before, f"UPDATE of several rows that sets a key ({self.table})"),
-            ok(x.neg(x.exists((row,), chosen)), before),
-        ]
-        for outcome in check_row(ctx, after, before, definition, target, columns, redo_allowed=False):
-            result.append(outcome.given(x.conj(is_target, x.neg(several)), (target,)))
-        return result
+        values = own_values(ctx, after, self.table, row)
+        found: list[Outcome] = []
+        errors: list[tuple[Expr, str]] = []
+        waits: list[Expr] = []
+        clashes: list[Expr] = []
+
+        def some(guard: Expr) -> Expr:
+            return x.exists((row,), x.conj(chosen, guard))
+
+        def others(rival: Expr) -> Expr:
+            return x.neg(x.substitute(chosen, {row: rival}))
+
+        values_only = frozenset({VALUES})
+        for outcome in check_row(ctx, after, after, definition, row, columns, redo_allowed=False, parts=values_only, values=values):
+            if outcome.exit == "error":
+                errors.append((some(outcome.guard), outcome.error))
+        for unique in definition.uniques:
+            if unique_matters(unique, definition, columns):
+                duplicate, busy = unique_conflicts(ctx, after, definition, unique, row, values, others)
+                waits.extend(x.exists((other,), some(condition)) for other, condition in busy)
+                among, passing, crossing = self._clashes(before, after, chosen, row, unique)
+                errors.append((x.disj(some(duplicate), among, crossing), "unique_violation"))
+                clashes.append(passing)
+        free = x.neg(x.disj(*waits))
+        if waits:
+            found.append(out(x.neg(free), before, f"an UPDATE of several rows waits for a key ({self.table})"))
+        # Which row fails first is open, and so is the error if rows fail for different reasons.
+        found.extend(failed(x.conj(free, guard), before, error) for guard, error in errors if guard is not x.FALSE)
+        free = x.conj(free, x.neg(x.disj(*(guard for guard, _ in errors))))
+        # Two rows that meet on the way, and not at the end: an error or none, as the order of the rows has it.
+        if clashes:
+            found.append(failed(x.conj(free, x.disj(*clashes)), before, "unique_violation"))
+        final = after.copy()
+        missing: list[Expr] = []
+        for key in definition.foreign_keys:
+            required = foreign_key_asks(ctx, before, definition, key, row, columns, values)
+            if required is x.FALSE:
+                continue
+            parent = x.local(key.parent, key.parent)
+            there, busy = parent_of(ctx, after, key, values, parent, required)
+            blocked = x.disj(*(x.exists((other,), some(condition)) for other, condition in busy))
+            found.append(out(x.conj(free, blocked), before, f"an UPDATE of several rows waits for a parent ({self.table})"))
+            free = x.conj(free, x.neg(blocked))
+            missing.append(some(x.conj(required, x.neg(x.exists((parent,), there)))))
+            locked = x.exists((row,), x.conj(chosen, required, there))
+            self.storage.lock_all(final, key.parent, locked, parent, "key share", ctx.process, ctx.role)
+        if missing:
+            found.append(failed(x.conj(free, x.disj(*missing)), before, "foreign_key_violation"))
+        return [*found, ok(x.conj(free, x.neg(x.disj(*missing))), final)]
+
+    def _clashes(self, before: State, after: State, chosen: Expr, row: Local, unique: tree.Unique) -> tuple[Expr, Expr, Expr]:
+        """How rows of one UPDATE get in each other's way: two have one key at the end (an error in any order), one takes the key
+        that another gives up (an error if it comes first), two exchange theirs (an error in any order)."""
+        one, two = x.local(self.table, self.table), x.local(self.table, self.table)
+
+        def key(state: State, of: Local) -> tuple[Expr, tuple[Expr, ...]]:
+            values = own_values(self.ctx, state, self.table, of)
+            applies = [self.world.terms.not_null(values[c]) for c in unique.columns]
+            if unique.where is not None:
+                env = self.ctx.env(state).with_columns(lambda _source, name: values[name])
+                applies.append(self.world.terms.true(unique.where, env))
+            return x.conj(*applies), tuple(values[c] for c in unique.columns)
+
+        def meet(first: State, second: State) -> Expr:
+            (holds, mine), (theirs, other) = key(first, one), key(second, two)
+            return x.conj(holds, theirs, *(x.equal(a, b) for a, b in zip(mine, other, strict=True)))
+
+        pair = x.conj(x.substitute(chosen, {row: one}), x.substitute(chosen, {row: two}), x.neg(x.equal(one, two)))
+        takes, gives = meet(after, before), meet(before, after)
+        return (
+            x.exists((one, two), x.conj(pair, meet(after, after))),
+            x.exists((one, two), x.conj(pair, takes)),
+            x.exists((one, two), x.conj(pair, takes, gives)),
+        )
 
     def finish(self, state: State, done: Expr, row: Local, guard: Expr, label: str, note: str) -> list[Outcome]:
         """RETURNING and the row count; what happens to the children of deleted rows happens at the statement's end."""

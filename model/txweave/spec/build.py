@@ -218,9 +218,10 @@ class Builder:
         return tuple(self.sql(item) for item in self.items(node))
 
     def duration(self, node: Node) -> Text:
-        """A duration such as ``60 s``."""
+        """A duration such as ``60 s``, or a parameter that is one, as ``:limit``."""
         text = self.text(node)
-        if parse_duration(text.value) is None:
+        number = isinstance(node, ScalarNode) and node.kind == "integer"  # the schema has told that the unit is missing
+        if parse_duration(text.value) is None and not text.value.startswith(":") and not number:
             self.report.error("S115", text.span(), f"'{text.value}' is not a duration", duration_error(text.value))
         return text
 
@@ -541,13 +542,14 @@ class Builder:
             with self.unit():
                 entry = self.mapping(value, node)
                 truncate = entry.get("truncate")
-                bounds = entry.get("bounds")
+                bounds, tick = entry.get("bounds"), entry.get("tick")
                 found[key.text.value] = syntax.Scenario(
                     key.text,
                     self.roles(self.need(entry, "processes")),
                     self.bounds(bounds) if bounds is not None else (),
                     self.names(truncate) if truncate is not None else (),
                     self.title(entry),
+                    self.duration(tick) if tick is not None else None,
                 )
         return found
 

@@ -170,6 +170,8 @@ def _scenario(scenario: syntax.Scenario) -> _Tree:
         tree["bounds"] = {table.value: bound for table, bound in scenario.bounds}
     if scenario.truncate:
         tree["truncate"] = [name.value for name in scenario.truncate]
+    if scenario.tick is not None:
+        tree["tick"] = scenario.tick.value
     return tree
 
 

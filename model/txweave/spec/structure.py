@@ -185,7 +185,10 @@ class _Teller:
             return
         remedy = f"expected: {_kinds(names)}"
         if isinstance(node, ScalarNode) and "string" in names and node.kind in ("integer", "boolean", "null"):
-            remedy += f'; quote it to make it a text: "{node.text.value}"'
+            if node.kind == "integer" and "length of time" in _description(error):
+                remedy = f"say the unit, for instance: {node.text.value} s"
+            else:
+                remedy += f'; quote it to make it a text: "{node.text.value}"'
         if (
             isinstance(node, MappingNode)
             and key is not None

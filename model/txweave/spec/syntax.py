@@ -261,13 +261,15 @@ class Role:
 
 @dataclass(frozen=True)
 class Scenario:
-    """Which processes run, with which bounds on rows per table.  ``truncate`` lists bounds whose hit is accepted."""
+    """Which processes run, with which bounds on rows per table.  ``truncate`` lists bounds whose hit is accepted; ``tick`` is a
+    duration, how far time goes at a step (None: as far as the durations in use allow)."""
 
     name: Text
     roles: tuple[Role, ...]
     bounds: tuple[tuple[Text, int], ...] = ()
     truncate: tuple[Text, ...] = ()
     title: str = ""
+    tick: Text | None = None
 
 
 @dataclass(frozen=True)

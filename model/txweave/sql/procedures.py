@@ -470,7 +470,11 @@ class ProcedureSet:
             value = parameter.value
         amount = parse_duration(value) if isinstance(value, str) else None
         if amount is None:
-            report.error("Q354", text.span(), f"{text.value!r} is no duration", duration_error(text.value))
+            remedy = duration_error(text.value)
+            if text.value.startswith(":"):
+                kept = [name for name, p in self.base.parameters.items() if isinstance(p.value, str) and parse_duration(p.value)]
+                remedy = did_you_mean(text.value.removeprefix(":"), kept) or "declare a parameter that is a duration"
+            report.error("Q354", text.span(), f"{text.value!r} is no duration", remedy)
             return None
         return amount
 

@@ -1,0 +1,149 @@
+"""INSERT … SELECT: all rows of the result at once."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from txweave.semantics import results
+from txweave.semantics.constraints import NOWHERE, check_row, own_values, unique_conflicts
+from txweave.semantics.context import Context, limit_of
+from txweave.semantics.outcome import Outcome, failed, out
+from txweave.semantics.relations import before as row_before
+from txweave.semantics.relations import rename
+from txweave.semantics.symbolic import State
+from txweave.semantics.terms import Branch
+from txweave.sql import program as bound
+from txweave.sql import tree
+from txweave.system import expr as x
+from txweave.system.expr import Expr
+
+
+def insert_select(ctx: Context, node: bound.Execute, statement: tree.Insert, state: State) -> list[Outcome]:
+    """INSERT … SELECT: the n-th row of the result goes to the n-th free slot; ids are interchangeable, so the order does not
+    matter.
+    """
+    query, storage = statement.query, ctx.world.storage
+    assert query is not None
+    table, name = storage.schema.tables[statement.table], statement.table
+    branches = ctx.relations(state).rows(query, ctx.env(state))
+    if len(branches) > 1:
+        ctx.world.report.error(
+            "M413",
+            query.span or ctx.span,
+            "INSERT … SELECT from an outer join is not modelled",
+            "write the outer side as a subquery",
+        )
+        return []
+    found: list[Outcome] = []
+    limit = limit_of(query)
+    for branch in branches:
+        choices = [((), x.TRUE, branch)] if limit is None else results.limited(ctx, branch, query.order_by, limit)
+        for params, guard, chosen in choices:
+            for outcome in _insert_branch(ctx, node, statement, table, name, state, chosen):
+                found.append(outcome.given(guard, params))
+    return found
+
+
+def _insert_branch(
+    ctx: Context, node: bound.Execute, statement: tree.Insert, table: tree.Table, name: str, state: State, branch: Branch
+) -> list[Outcome]:
+    storage = ctx.world.storage
+    if statement.on_conflict is not None and statement.on_conflict.sets is not None:
+        ctx.world.report.error(
+            "M416",
+            statement.span or ctx.span,
+            "INSERT … SELECT … ON CONFLICT DO UPDATE is not modelled",
+            "insert one row at a time in a `for`",
+        )
+        return []
+    found: list[Outcome] = []
+    values = _branch_values(ctx, statement, branch, state)
+    skip: frozenset[str] = frozenset()
+    if statement.on_conflict is not None:
+        arbiters = [u for u in table.uniques if statement.on_conflict.unique in (None, u.name)]
+        skip = frozenset(u.name for u in arbiters)
+        taken: list[Expr] = []
+        waits: list[Expr] = []
+        for unique in arbiters:
+            if table.serial is not None and unique.columns == (table.serial.name,):
+                continue
+            duplicate, busy = unique_conflicts(ctx, state, table, unique, NOWHERE, values)
+            other = rename(branch)
+            others = _branch_values(ctx, statement, other, state)
+            equal = [x.conj(ctx.world.terms.not_null(values[c]), x.equal(values[c], others[c])) for c in unique.columns]
+            earlier = x.exists(other.locals, x.conj(other.condition, row_before(other.locals, branch.locals), *equal))
+            taken.append(x.disj(duplicate, earlier))
+            waits.extend(x.exists((o,), c) for o, c in busy)
+        some = x.exists(branch.locals, x.conj(branch.condition, x.disj(*waits)))
+        found.append(out(some, state, f"INSERT … SELECT waits for a key ({name})"))
+        branch = replace(branch, condition=x.conj(branch.condition, x.neg(x.disj(*taken)), x.neg(some)))
+        values = _branch_values(ctx, statement, branch, state)
+    slot = x.local(name, name)
+    smaller, other = x.local(name, name), rename(branch)
+    free = storage.free(state, name, slot)
+    rank_of_slot = x.count((smaller,), x.conj(x.less(smaller, slot), x.substitute(free, {slot: smaller})))
+    rank_of_row = x.count(other.locals, x.conj(other.condition, row_before(other.locals, branch.locals)))
+    here = x.conj(branch.condition, x.equal(rank_of_row, rank_of_slot))
+    total = x.count(branch.locals, branch.condition)
+    room = x.count((slot,), free)
+    too_many = x.less(room, total)
+    found.append(out(too_many, state, name))
+    filled = x.conj(free, x.less(rank_of_slot, total))
+    after = state.copy()
+    before = state.copy()
+    for column in table.columns:
+        if column.serial:
+            continue
+        pending = f"{name}.{column.name}'"
+        function = pending if pending in ctx.world.functions.functions else f"{name}.{column.name}"
+        term = x.pick(branch.locals, here, values[column.name], x.const(storage.default(table, column)))
+        after.write_all(function, lambda r, term=term: (x.substitute(filled, {slot: r}), x.substitute(term, {slot: r})))
+    if storage.uses[name].deleted:
+        after.write_all(f"{name}.~staying", lambda r: (x.substitute(filled, {slot: r}), x.TRUE))
+    after.write_all(f"{name}.~writer", lambda r: (x.substitute(filled, {slot: r}), ctx.process))
+    if name in storage.burned:
+        after.write_all(f"{name}.~used", lambda r: (x.substitute(filled, {slot: r}), x.TRUE))
+    enough = x.neg(too_many)
+    passed: list[Expr] = []
+    final = after.copy()
+    for outcome in check_row(ctx, after, before, table, slot, None, redo_allowed=False, skip=skip):
+        some = x.exists((slot, *outcome.params), x.conj(filled, outcome.guard))
+        if outcome.exit == "error":
+            found.append(failed(x.conj(enough, *passed, some), before, outcome.error))
+            passed.append(x.neg(some))
+        elif outcome.exit == "out":
+            found.append(out(x.conj(enough, *passed, some), before, outcome.error))
+            passed.append(x.neg(some))
+    for key in table.foreign_keys:
+        parent = x.local(key.parent, key.parent)
+        mine = own_values(ctx, after, name, slot)
+        same = [
+            x.equal(mine[c], storage.column(after, key.parent, p, parent, ctx.process, ctx.role))
+            for c, p in zip(key.columns, key.parent_columns, strict=True)
+        ]
+        chosen = x.conj(storage.visible(after, key.parent, parent, ctx.process, ctx.role), x.exists((slot,), x.conj(filled, *same)))
+        storage.lock_all(final, key.parent, chosen, parent, "key share", ctx.process, ctx.role)
+    result_branches: list[Branch] = []
+    if statement.returning:
+        relations = ctx.relations(final)
+        env = relations.scope(ctx.env(final), {name: relations.table(name, name, slot)})
+        columns = tuple(ctx.world.terms.value(o.expression, env) for o in statement.returning)
+        result_branches = [Branch((slot,), filled, columns)]
+    guard = x.conj(enough, *passed)
+    found.extend(results.deliver(ctx, node, final, guard, result_branches, total, one=False))
+    return found
+
+
+def _branch_values(ctx: Context, statement: tree.Insert, branch: Branch, state: State) -> dict[str, Expr]:
+    """Column values of the row that a result row becomes."""
+    given = dict(zip(statement.columns, branch.columns, strict=True))
+    env = ctx.env(state)
+    values: dict[str, Expr] = {}
+    for column in ctx.world.storage.schema.tables[statement.table].columns:
+        if column.serial:
+            continue
+        if column.name in given:
+            values[column.name] = given[column.name]
+        else:
+            values[column.name] = x.NULL if column.default is None else ctx.world.terms.value(column.default, env)
+    return values
