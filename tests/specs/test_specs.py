@@ -149,6 +149,8 @@ LARGE = {
     "outbox": {"with_an_outbox"},
     "philosophers": {"alike", "one_is_left_handed", "polite"},
     "two-phase-commit": {"all_is_well", "the_coordinator_dies"},
+    "g2-two-edges": {"published", "locked"},
+    "otv": {"published", "in_two_transactions"},
 }
 """Cases with more than FEW states, by study."""
 

@@ -187,7 +187,7 @@ class Generator:
         where = self.condition()
         touched = sets.partition(" = ")[0]
         if any(touched in columns for columns in (*self.uniques, "k")) and self.maybe(0.8):
-            # An UPDATE of several rows that sets a key leaves the modelled ground.
+            # An UPDATE of several rows that must wait for a key leaves the modelled ground: mostly one row, then.
             where = f"p.v = {self.one_of(0, 1, 2)}" if self.serial else f"p.k = {self.key()}"
             if self.maybe(0.3):
                 where = f"({where} AND {self.condition()})"
