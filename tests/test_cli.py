@@ -13,9 +13,12 @@ import jsonschema
 import networkx as nx
 import pytest
 from click.testing import CliRunner
+from junitparser import JUnitXml
 
 from txweave.cli import cli
+from txweave.report.formats import FORMATS
 from txweave.report.json import schema
+from txweave.report.markdown import SUMMARY_LIMIT
 
 SPEC = """\
 model: counter
@@ -233,16 +236,137 @@ def test_json_of_broken_files(folder: Path) -> None:
     assert document["errors"][0]["path"] == "specs/broken.study.yaml"
 
 
-def test_writing_a_file_never_silences_the_terminal(folder: Path) -> None:
-    result = run("check", "--format", "json", "-o", "out.json", *FAST)
-    assert result.exit_code == 0
-    assert "all as expected" in result.output
+def test_a_format_with_a_file_leaves_the_terminal_its_text(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("COLUMNS", raising=False)
+    files = ("json=out.json", "text=out.txt", "junit=out.xml", "sarif=out.sarif", "markdown=out.md", "itf=traces", "github=out.log")
+    arguments = [word for item in files for word in ("--format", item)]
+    plain = run("check", MODEL, "--no-timing", *FAST)
+    result = run("check", MODEL, "--no-timing", *arguments, *FAST)
+    assert result.exit_code == plain.exit_code == 1
+    assert result.output == plain.output
     jsonschema.validate(json.loads((folder / "out.json").read_text()), schema())
-    assert run("check", "-o", "out.txt", "--no-timing", *FAST).exit_code == 0
-    assert "all as expected" in (folder / "out.txt").read_text()
-    unwritable = run("check", "-o", "no/such/folder/x", *FAST)
+    assert (folder / "out.txt").read_text() == plain.stdout
+    assert JUnitXml.fromfile("out.xml").failures == 1
+    assert json.loads((folder / "out.sarif").read_text())["runs"][0]["results"][0]["ruleId"] == "counter/no_lost_update"
+    assert "1 not as expected" in (folder / "out.md").read_text()
+    assert (folder / "out.log").read_text().startswith(f"::error file={MODEL},line=25,col=3,title=")
+    assert [path.name for path in (folder / "traces").iterdir()] == ["specs-counter.two.no_lost_update.itf.json"]
+
+
+def test_formats_without_a_file(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("GITHUB_STEP_SUMMARY", raising=False)
+    assert run("check", MODEL, "--format", "markdown", *FAST).stdout.startswith("## ❌ txweave: 1 not as expected")
+    annotated = run("check", MODEL, "--format", "github", *FAST)
+    assert annotated.stderr.startswith("::error file=specs/counter.model.yaml,")
+    assert "1 not as expected" in annotated.stdout
+    assert "::" not in annotated.stdout
+    both = run("check", MODEL, "--format", "github", "--format", "json", *FAST)
+    assert json.loads(both.stdout)["exit_status"] == 1
+    assert both.stderr == annotated.stderr
+
+
+def test_markdown_goes_to_the_summary_of_a_job(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    summary = folder / "summary.md"
+    summary.write_text("# of another command\n")
+    monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(summary))
+    result = run("check", MODEL, "--format", "markdown", *FAST)
+    assert result.exit_code == 1
+    assert "no_lost_update" in result.stdout
+    assert "## " not in result.stdout, "the terminal still gets its text"
+    written = summary.read_text()
+    assert written.startswith("# of another command\n## ❌ txweave: 1 not as expected")
+    summary.write_text("x" * (SUMMARY_LIMIT - 500))
+    assert run("check", MODEL, "--format", "markdown", *FAST).exit_code == 1
+    assert summary.stat().st_size <= SUMMARY_LIMIT
+    assert "Left out" in summary.read_text()
+    summary.write_text("x" * (SUMMARY_LIMIT - 20))
+    full = run("check", MODEL, "--format", "markdown", *FAST)
+    assert full.exit_code == 2
+    assert f"cannot write {summary}: the step's summary is full" in full.stderr
+
+
+@pytest.mark.parametrize(
+    ("value", "message"),
+    [
+        ("jsn", "there is no format 'jsn': did you mean 'json'?"),
+        ("itf", "name a directory"),
+        ("json=no/such/folder/x", "cannot write no/such/folder/x: there is no directory no/such/folder"),
+        ("json=specs", "cannot write specs: it is a directory"),
+        (f"itf={STUDY_PATH}", f"cannot write {STUDY_PATH}: it is no directory"),
+    ],
+)
+def test_what_cannot_be_written_is_said_before_the_check(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, value: str, message: str
+) -> None:
+    monkeypatch.setattr("txweave.run.run_cases", lambda *_: pytest.fail("checked"))
+    result = run("check", "--format", value, *FAST)
+    assert result.exit_code == 2
+    assert message in " ".join(result.output.replace("│", " ").split())
+
+
+def test_one_file_that_cannot_be_written_does_not_cost_the_answer(folder: Path) -> None:
+    (folder / "locked").mkdir()
+    Path("locked", "specs-counting.as_written.no_lost_update.itf.json").mkdir()
+    result = run("check", "--format", "itf=locked", "--format", "json=out.json", *FAST)
+    assert result.exit_code == 2
+    assert "cannot write locked" in result.stderr
+    assert "all as expected" in result.stdout
+    assert json.loads((folder / "out.json").read_text())["exit_status"] == 0
+
+
+def test_traces_of_another_check_are_left_and_named(folder: Path) -> None:
+    Path("traces").mkdir()
+    Path("traces", "old.itf.json").write_text("{}")
+    assert "traces/old.itf.json is not of this check" in run("check", "--format", "itf=traces", *FAST).stderr
+
+
+def test_trace_files(folder: Path) -> None:
+    result = run("check", MODEL, "--traces", "counterexamples", *FAST)
+    assert result.exit_code == 1
+    (written,) = Path("counterexamples").iterdir()
+    assert json.loads(written.read_text())["property"]["name"] == "no_lost_update"
+    unwritable = run("check", MODEL, "--traces", f"{MODEL}/x", *FAST)
     assert unwritable.exit_code == 2
-    assert "cannot write" in unwritable.output
+    assert "cannot write" in unwritable.stderr
+    assert "1 not as expected" in unwritable.stdout
+
+
+def test_strict(folder: Path) -> None:
+    assert run("check", *FAST).exit_code == 0
+    result = run("check", "--strict", "--format", "junit=out.xml", *FAST)
+    assert result.exit_code == 2
+    assert "error L505" in result.stderr
+    assert JUnitXml.fromfile("out.xml").errors >= 1
+
+
+def test_unknown_is_in_every_format(folder: Path) -> None:
+    files = {"json": "a", "text": "b", "junit": "c", "sarif": "d", "markdown": "e", "github": "f"}
+    arguments = [word for name, file in files.items() for word in ("--format", f"{name}={file}")]
+    assert run("check", "--case", "fixed", "--max-states", "3", *arguments, *FAST).exit_code == 3
+    for file in files.values():
+        assert "unknown (max-states)" in Path(file).read_text(), file
+    counted = JUnitXml.fromfile("c")
+    assert (counted.tests, counted.errors, counted.failures, counted.skipped) == (2, 2, 0, 0)
+
+
+def test_formats_of_broken_files(folder: Path) -> None:
+    (folder / "specs" / "broken.study.yaml").write_text("study: broken\nmodel: counter.model.yaml\nkases: {}\n")
+    result = run("check", "--format", "junit=a", "--format", "sarif=b", "--format", "github", *FAST)
+    assert result.exit_code == 2
+    assert JUnitXml.fromfile("a").errors == 1
+    assert json.loads(Path("b").read_text())["runs"][0]["invocations"][0]["executionSuccessful"] is False
+    assert "::error file=specs/broken.study.yaml,line=3," in result.stderr
+
+
+def test_every_format_is_the_same_in_every_process(folder: Path) -> None:
+    names = [name for name in FORMATS if name not in {"text", "json", "itf"}]
+    for seed in "12":
+        arguments = [word for name in names for word in ("--format", f"{name}={name}{seed}")]
+        environment = {**os.environ, "PYTHONHASHSEED": seed}
+        result = command("check", "--no-timing", "-j", seed, *arguments, *FAST, env=environment)
+        assert result.returncode == 0, result.stderr
+    for name in names:
+        assert Path(f"{name}1").read_bytes() == Path(f"{name}2").read_bytes(), name
 
 
 def test_no_timing_is_stable_text(folder: Path) -> None:
@@ -318,6 +442,58 @@ def test_progress_on_a_terminal_only(folder: Path) -> None:
     os.close(master)
     assert b"states" in seen
     assert b"frontier" in seen
+
+
+# --------------------------------------------------------------------------------------------------------------- shells
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_completion(shell: str) -> None:
+    script = subprocess.run(
+        [sys.executable, "-c", "from txweave.cli import main; main()"],
+        env={**os.environ, "_TXWEAVE_COMPLETE": f"{shell}_source"},
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
+    assert "txweave" in script
+    assert "_TXWEAVE_COMPLETE" in script
+
+
+def completed(words: str, incomplete: str) -> str:
+    """What click's script for bash would be told."""
+    line = f"txweave {words} {incomplete}".replace("  ", " ")
+    environment = {
+        **os.environ,
+        "_TXWEAVE_COMPLETE": "bash_complete",
+        "COMP_WORDS": line,
+        "COMP_CWORD": str(len(words.split()) + 1),
+    }
+    code = "from txweave.cli import main; main()"
+    return subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=False).stdout
+
+
+def test_what_is_completed() -> None:
+    assert completed("", "ch").splitlines() == ["plain,check"]
+    assert "plain,junit" in completed("check --format", "").splitlines()
+    assert completed("check --format", "ju").splitlines() == ["plain,junit"]
+    assert "plain,--max-states" in completed("check", "--max").splitlines()
+    assert completed("check", "specs/").splitlines() == ["file,specs/"]
+
+
+@pytest.mark.parametrize("variables", [{"NO_COLOR": "1"}, {"CI": "true", "GITHUB_ACTIONS": "true"}, {"TERM": "dumb"}])
+def test_no_colour_without_a_terminal_whatever_the_environment_says(folder: Path, variables: dict[str, str]) -> None:
+    plain = command("check", MODEL, "--no-timing", *FAST, env={**os.environ})  # without what readline puts in
+    assert "\x1b" not in plain.stdout
+    result = command("check", MODEL, "--no-timing", *FAST, env={**os.environ, "FORCE_COLOR": "1", **variables})
+    assert result.stdout == plain.stdout
+
+
+@pytest.mark.parametrize("columns", ["40", "80", "200"])
+def test_narrow_and_wide(folder: Path, columns: str) -> None:
+    result = command("check", MODEL, *FAST, env={**os.environ, "COLUMNS": columns})
+    assert result.returncode == 1
+    assert max(map(len, result.stdout.splitlines())) <= max(60, int(columns))
 
 
 # -------------------------------------------------------------------------------------------------- the other commands

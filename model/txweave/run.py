@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import signal
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
+from pathlib import Path
 from types import FrameType
 
 from txweave.check import Options, Watch, describe, expectation, run_case
@@ -34,6 +37,8 @@ def run_cases(
 ) -> list[CaseResult]:
     """The results of all cases.  Once ``stop`` is true, what runs ends with what it knows and the rest is not begun."""
     listener = listener or Listener()
+    if options.max_memory is None:
+        options = replace(options, max_memory=available_memory() // min(jobs, max(len(cases), 1)))
     if jobs > 1 and len(cases) > 1:
         return _in_processes(cases, options, jobs, listener, stop)
     results: list[CaseResult] = []
@@ -50,6 +55,15 @@ def run_cases(
         if listener.done is not None:
             listener.done(result)
     return results
+
+
+def available_memory() -> int:
+    """Three quarters of what this machine, or the container, has (MiB): an exploration ends there, before the machine does."""
+    physical = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    allowed = Path("/sys/fs/cgroup/memory.max")
+    with suppress(OSError, ValueError):  # no container, or one without a limit ("max")
+        physical = min(physical, int(allowed.read_text()))
+    return int(physical * 0.75) >> 20
 
 
 def not_run(selected: Selected, options: Options, reason: str) -> CaseResult:

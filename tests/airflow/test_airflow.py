@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import ast
 import importlib.util
 import json
 import re
@@ -12,15 +13,18 @@ from txweave.check import Options
 from txweave.collect import Choice, collect
 from txweave.results import CaseResult, Relation
 from txweave.run import run_cases
+from txweave.spec.files import parse_model
 from txweave.spec.fixes import apply_fixes
 from txweave.spec.load import load_fix, load_model, load_study
+from txweave.spec.render import render_model
+from txweave.spec.text import SourceFile
 from txweave.sql.bind import bind_model
 
 ROOT = Path(__file__).parents[2]
 SPECS = ROOT / "specs" / "airflow"
 DOCS = ROOT / "docs" / "airflow"
 MODEL = SPECS / "backfill-3.1.6.model.yaml"
-STUDIES = sorted(SPECS.glob("*.study.yaml"))
+STUDIES = sorted([*SPECS.glob("*.study.yaml"), *DOCS.glob("*.study.yaml")])
 FIXES = {path.name.removesuffix(".fix.yaml"): path for path in sorted(SPECS.glob("*.fix.yaml"))}
 
 
@@ -132,9 +136,51 @@ def test_digest_follows_the_code_and_nothing_else():
     assert one == {"A.f": "5e5e5f509fcd"}
 
 
+def test_what_changed_between_the_releases_is_said():
+    record = json.loads((DOCS / "sources.json").read_text(encoding="utf-8"))
+    said = (DOCS / "model.md").read_text(encoding="utf-8")
+    old, new = record["3.1.6"], record["3.3.2"]
+    changed = [name.rpartition(":")[2].rpartition(".")[2] for name in old if old[name] is not None and old[name] != new[name]]
+    assert len(changed) > 10
+    assert [name for name in changed if f"`{name}`" not in said] == []
+
+
+def test_releases_are_what_the_documentation_says():
+    """And each, printed whole, is a model that means the same."""
+    said = {}
+    for line in (DOCS / "model.md").read_text(encoding="utf-8").splitlines():
+        if match := re.search(r"\| `(airflow-[\d-]+)` \|$", line):
+            said[match[1]] = set(re.findall(r"`([\w-]+)`", line.split("|")[2])) & FIXES.keys()
+    found = {}
+    for case in load_study(SPECS / "releases.study.yaml").cases:
+        found[case.name.partition("[")[0]] = set(case.fixes)
+        text = render_model(case.model)
+        printed = parse_model(SourceFile("printed.model.yaml", text))
+        assert bind_model(printed).procedures.keys() == case.model.procedures.keys()
+        # Which fixes made it stands in comments, and is no part of the model.
+        assert render_model(printed) == re.sub(r"^# with the fix .*\n", "", text, flags=re.MULTILINE)
+    assert found == said
+
+
+def test_scenarios_of_the_replay_on_airflow_are_those_of_the_findings():
+    tree = ast.parse((DOCS / "replay_on_airflow.py").read_text(encoding="utf-8"))
+    (predicted,) = [
+        node.value for node in tree.body if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "PREDICTED"
+    ]
+    assert isinstance(predicted, ast.Dict)
+    scenarios = {ast.unparse(key) for key in predicted.keys if key is not None}
+    findings = (DOCS / "findings.md").read_text(encoding="utf-8")
+    assert set(re.findall(r"as predicted  (\w+):", findings)) == scenarios
+    rows = [line.split("|")[3] for line in findings.splitlines() if line.startswith("|") and "--case" in line]
+    assert {name for row in rows for name in re.findall(r"`(\w+)`", row)} < scenarios
+    assert all("not replayed" in row or "`" in row for row in rows)
+
+
 def test_commands_of_the_documentation_name_what_exists():
     properties = set(load_model(MODEL).properties)
     cases = {path.name: {case.name for case in load_study(path).cases} for path in STUDIES}
+    for names in cases.values():
+        names |= {name.partition("[")[0] for name in names}
     seen = 0
     for path in DOCS.glob("*.md"):
         for line in path.read_text(encoding="utf-8").splitlines():

@@ -4,17 +4,39 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
+from click.shell_completion import CompletionItem
 
 from txweave.cli.options import changing
 from txweave.cli.terminal import REPORT, Failure, console, interruptible, patient, progress, show_errors, usage
+from txweave.report.formats import FORMATS, FormatError, Target, Where, targets
 
 if TYPE_CHECKING:
-    from txweave.results import CaseResult
+    from txweave.report.outcomes import Report
+
+
+def _targets(context: click.Context, parameter: click.Parameter, values: tuple[str, ...]) -> tuple[Target, ...]:
+    """Where reports go; what cannot be written is said before a check that may take long."""
+    try:
+        found = targets(values, summary=_summary() is not None)
+    except FormatError as error:
+        raise click.BadParameter(str(error), context, parameter) from error
+    for target in found:
+        if target.path is not None:
+            path = Path(target.path)
+            if not path.parent.is_dir():
+                raise Failure(f"cannot write {target.path}: there is no directory {path.parent}")
+            if path.exists() and path.is_dir() != target.form.several:
+                raise Failure(f"cannot write {target.path}: it is {'no' if target.form.several else 'a'} directory")
+    return found
+
+
+def _complete_format(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:  # noqa: ARG001
+    return [CompletionItem(form.name, help=form.about) for form in FORMATS.values() if form.name.startswith(incomplete)]
 
 
 @click.command(
@@ -22,7 +44,7 @@ if TYPE_CHECKING:
     "or there is nothing to check; 3 inconclusive (a limit, a bound, Ctrl-C); 4 a self-check failed. "
     "Of several the first in the order 4, 2, 1, 3 counts."
 )
-@click.argument("paths", nargs=-1, metavar="[PATH]...")
+@click.argument("paths", nargs=-1, metavar="[PATH]...", type=click.Path())
 @click.option("--case", "cases", multiple=True, metavar="NAME", help="Only this case (repeatable).")
 @click.option("--property", "properties", multiple=True, metavar="NAME", help="Only this property (repeatable).")
 @changing
@@ -34,15 +56,31 @@ if TYPE_CHECKING:
 )
 @click.option("-j", "jobs", type=click.IntRange(min=1), default=1, metavar="N", help="Check N cases at a time.")
 @click.option("--max-states", type=click.IntRange(min=1), metavar="N", help="Explore at most N states of a case.")
-@click.option("--max-memory", type=click.IntRange(min=1), metavar="MIB", help="Use at most so much memory.")
+@click.option(
+    "--max-memory",
+    type=click.IntRange(min=1),
+    metavar="MIB",
+    help="Use at most so much memory (default: three quarters of what there is, shared by -j).",
+)
 @click.option("--max-depth", type=click.IntRange(min=0), metavar="N", help="Search at most N steps deep with Z3.")
 @click.option("--timeout", type=click.FloatRange(min=0, min_open=True), metavar="SECONDS", help="For each case.")
-@click.option("--format", "form", type=click.Choice(["text", "json"]), default="text", help="Of the report (default: text).")
-@click.option("-o", "--output", metavar="FILE", help="Write the report here; the terminal shows the text as well.")
+@click.option(
+    "--format",
+    "wanted_formats",
+    multiple=True,
+    metavar="NAME[=FILE]",
+    shell_complete=_complete_format,
+    callback=_targets,
+    help=f"Report as {', '.join(FORMATS)} (repeatable). With FILE the terminal shows the text as well. "
+    "Without: github goes to standard error, markdown to the job's summary in GitHub Actions, "
+    "itf makes several files and needs a directory, the others take the place of the text.",
+)
+@click.option("--traces", metavar="DIR", help="Write each counterexample as a trace file, to be taken again.")
 @click.option(
     "--story", "told", is_flag=False, flag_value="*", multiple=True, metavar="[PROPERTY]", help="Tell expected stories too."
 )
 @click.option("--no-story", is_flag=True, help="Tell no stories.")
+@click.option("--strict", is_flag=True, help="What lint finds is an error.")
 @click.option("--no-timing", is_flag=True, help="Leave out seconds and versions, so that output can be compared.")
 @click.option("-q", "--quiet", is_flag=True, help="Show only what is not as expected.")
 def check(
@@ -58,10 +96,11 @@ def check(
     max_memory: int | None,
     max_depth: int | None,
     timeout: float | None,
-    form: str,
-    output: str | None,
+    wanted_formats: tuple[Target, ...],
+    traces: str | None,
     told: tuple[str, ...],
     no_story: bool,
+    strict: bool,
     no_timing: bool,
     quiet: bool,
 ) -> None:
@@ -73,6 +112,7 @@ def check(
     """
     from txweave.check import Options
     from txweave.collect import Choice, check_properties, collect
+    from txweave.report.outcomes import Report
     from txweave.report.text import Style
     from txweave.results import Exit, worst
     from txweave.run import run_cases
@@ -84,7 +124,7 @@ def check(
         if not collection.errors:
             check_properties(collection.cases, wanted)
     show_errors(collection.errors)
-    options = Options(engine or "", properties, max_states, max_memory, timeout, max_depth)
+    options = Options(engine or "", properties, max_states, max_memory, timeout, max_depth, strict)
     selected = collection.cases
     if properties:
         selected = [s for s in selected if any(name in s.case.model.properties for name in properties)]
@@ -97,42 +137,81 @@ def check(
         if result.debug and os.environ.get("TXWEAVE_DEBUG"):
             click.echo(result.debug, err=True)
     statuses = [r.exit for r in results] + ([Exit.ERROR] if collection.errors or not results else [])
-    status = worst(statuses)
     stories = "none" if no_story else "all" if "*" in told else "unexpected"
     style = Style(not no_timing, engine == "both", stories, tuple(told), quiet)
-    document = None
-    if form == "json":
-        from txweave.report import json
-
-        document = json.dumps(json.document(results, collection.errors, int(status), timing=not no_timing))
-    if output is not None:
-        _write(output, document, results, style)
+    report = Report(tuple(results), tuple(collection.errors), worst(statuses), style)
     with patient():
-        if document is None or output is not None:
-            _text(results, style, None)
-        else:
-            click.echo(document, nl=False)
+        _print(report, wanted_formats)
         sys.stdout.flush()
+    unwritten = list(_write_files(report, wanted_formats))
+    if traces is not None:
+        from txweave.tracefile import TraceError, write_counterexamples
+
+        try:
+            write_counterexamples(traces, selected, results, fixes)
+        except TraceError as error:
+            unwritten.append(str(error))
+    for words in unwritten:
+        click.echo(f"Error: {words}", err=True)
     if any(r.debug for r in results):
         click.echo(REPORT, err=True)
-    sys.exit(int(status))
+    sys.exit(int(worst([report.exit_status, *([Exit.ERROR] if unwritten else [])])))
 
 
-def _text(results: Sequence[CaseResult], style: Any, file: Any) -> None:
-    from txweave.report.text import Writer
+def _print(report: Report, wanted: Sequence[Target]) -> None:
+    """What goes to standard output (the text, unless a format takes its place) and to standard error."""
+    summary = _summary() is not None
+    printed = [t.form for t in wanted if t.where(summary=summary) is Where.OUTPUT and t.form.name != "text"]
+    if printed:
+        click.echo(printed[0].render(report), nl=False)
+    else:
+        from txweave.report.formats import write_text
+        from txweave.report.text import Writer
 
-    writer = Writer(console(file), style)
-    writer.results(results)
-    if results and not (style.quiet and all(r.exit == 0 for r in results)):
-        writer.summary(results)
+        write_text(Writer(console()), report)
+    for target in wanted:
+        if target.where(summary=summary) is Where.ERROR:
+            click.echo(target.form.render(report), nl=False, err=True)
 
 
-def _write(output: str, document: str | None, results: Sequence[CaseResult], style: Any) -> None:
-    try:
-        with Path(output).open("w", encoding="utf-8") as file:
-            if document is not None:
-                file.write(document)
-            else:
-                _text(results, style, file)
-    except OSError as error:
-        raise Failure(f"cannot write {output}: {error.strerror}") from error
+def _write_files(report: Report, wanted: Sequence[Target]) -> Iterator[str]:
+    """Writes what goes to files; yields what cannot be written, so that one file does not keep others from being written."""
+    for target in wanted:
+        path = target.path
+        try:
+            if path is not None:
+                made = target.form.render(report)
+                if isinstance(made, str):
+                    Path(path).write_text(made, encoding="utf-8")
+                else:
+                    _write_several(Path(path), made)
+            elif target.where(summary=_summary() is not None) is Where.SUMMARY:
+                path = str(_summary())
+                _append_summary(report, Path(path))
+        except OSError as error:
+            yield f"cannot write {path}: {error.strerror}"
+
+
+def _write_several(folder: Path, documents: dict[str, str]) -> None:
+    folder.mkdir(exist_ok=True)
+    for name, text in documents.items():
+        (folder / name).write_text(text, encoding="utf-8")
+    for other in sorted(folder.iterdir()):
+        if other.name.endswith(".itf.json") and other.name not in documents:
+            click.echo(f"{other} is not of this check; it was left there", err=True)
+
+
+def _summary() -> str | None:
+    return os.environ.get("GITHUB_STEP_SUMMARY") or None
+
+
+def _append_summary(report: Report, path: Path) -> None:
+    """Everything that a step writes to its summary counts towards the limit, also what other commands have written."""
+    from txweave.report.markdown import SUMMARY_LIMIT, render
+
+    used = path.stat().st_size if path.exists() else 0
+    text = render(report, SUMMARY_LIMIT - used)
+    if not text:
+        raise OSError(0, "the step's summary is full")
+    with path.open("a", encoding="utf-8") as file:
+        file.write(text)

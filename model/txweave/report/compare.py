@@ -128,7 +128,7 @@ def document(result: Comparison, *, timing: bool = True) -> Json:
     """Everything about a comparison: versioned, and the same bytes for the same result when ``timing`` is off."""
     return {
         "schema_version": json.SCHEMA_VERSION,
-        "kind": "comparison",
+        "kind": "compare",
         "txweave": txweave.__version__,
         **({"environment": json.environment()} if timing else {}),
         "exit_status": int(result.exit),

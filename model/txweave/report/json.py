@@ -1,6 +1,10 @@
 """Results as JSON: versioned, complete, and the same bytes for the same results when ``timing`` is off.
 
-The shape is in ``schema.json`` beside this module.  Keys stand in a fixed order, lists in the order of the specification.
+The shapes are in ``check.schema.json``, ``repair.schema.json`` and ``compare.schema.json`` beside this module.  Keys stand in a
+fixed order, lists in the order of the specification.
+
+Within one ``schema_version`` no key is removed or renamed, and none changes its type or meaning; keys and values of enumerations
+may be added, so a reader passes over those it does not know.  :data:`SCHEMA_VERSION` rises with any other change.
 """
 
 from __future__ import annotations
@@ -24,10 +28,21 @@ Json: TypeAlias = dict[str, Any]
 
 
 @cache
-def schema() -> Json:
-    """The JSON Schema of what :func:`document` makes."""
-    text = (files("txweave.report") / "schema.json").read_text(encoding="utf-8")
-    loaded: Json = json.loads(text)
+def schema(command: str = "check") -> Json:
+    """The JSON Schema of what a command prints: ``check``, ``repair`` or ``compare``.
+
+    It stands by itself: what it refers to in the schema of ``check`` is among its own definitions.
+    """
+    loaded = _read("check")
+    if command == "check":
+        return loaded
+    text = json.dumps(_read(command)).replace('"check.schema.json#/', '"#/')
+    whole: Json = {**json.loads(text), "definitions": loaded["definitions"]}
+    return whole
+
+
+def _read(command: str) -> Json:
+    loaded: Json = json.loads((files("txweave.report") / f"{command}.schema.json").read_text(encoding="utf-8"))
     return loaded
 
 
@@ -46,6 +61,7 @@ def document(
     """Everything about the cases, and the files that could not be read."""
     return {
         "schema_version": SCHEMA_VERSION,
+        "kind": "check",
         "txweave": txweave.__version__,
         **({"environment": environment()} if timing else {}),
         "exit_status": int(worst([r.exit for r in results])) if exit_status is None else exit_status,
