@@ -32,6 +32,7 @@ QUERIES = "semantics/test_faults_queries.py::test_"
 EXPLICIT = "engines/test_explicit.py::test_"
 CODE = "engines/test_explicit_program.py::test_"
 LIVENESS = "engines/test_liveness.py::test_"
+FRONTIER = "engines/test_frontier.py::test_"
 Z3 = "engines/test_z3.py::test_"
 JUDGE = "test_judge.py::test_"
 CHECK = "test_check.py::test_"
@@ -1058,8 +1059,8 @@ fault(
     "stuttering-forgotten",
     "a run may end where nothing is owed",
     "engines/explicit/liveness.py",
-    "if not enabled[state]}",
-    "if state < 0}",
+    "self.region & (fairness.enabled == 0)",
+    "self.region & (fairness.enabled == -1)",
     LIVENESS + "without_fairness_a_process_need_not_go_on",
 )
 fault(
@@ -1076,8 +1077,8 @@ fault(
     "starved-component-dropped",
     "a component with a starved process may have a smaller fair part",
     "engines/explicit/fair.py",
-    "            work += self.arrows.components(rest, smaller, self.watch)[::-1]\n",
-    "",
+    "(starving & ~dead)[parts.labels]",
+    "(starving & ~starving)[parts.labels]",
     LIVENESS + "a_component_whose_fair_part_is_smaller",
 )
 fault(
@@ -1085,8 +1086,8 @@ fault(
     "whole-component-taken",
     "a component in which a process is starved under strong fairness is no fair one",
     "engines/explicit/fair.py",
-    "            if not starved:\n",
-    "            if True:\n",
+    "starving = starved != 0",
+    "starving = starved != starved",
     LIVENESS + "strong_fairness_does",
 )
 fault(
@@ -1094,8 +1095,8 @@ fault(
     "weakly-starved-component-taken",
     "a process that is enabled all around a loop moves on it",
     "engines/explicit/fair.py",
-    "if (self.timed and not ticked) or always & self.weak & ~moved:",
-    "if self.timed and not ticked:",
+    "dead = (always & self.weak & ~moved) != 0",
+    "dead = (always & 0) != 0",
     LIVENESS + "the_same_step_of_another_process_is_not",
 )
 fault(
@@ -1112,8 +1113,8 @@ fault(
     "loop-without-a-tick",
     "time passes on every loop of a timed system",
     "engines/explicit/fair.py",
-    "if (self.timed and not ticked) or always & self.weak & ~moved:",
-    "if always & self.weak & ~moved:",
+    "                dead |= ~ticked\n",
+    "                pass\n",
     LIVENESS + "a_loop_without_a_tick_is_no_run_when_time_passes",
 )
 fault(
@@ -1206,8 +1207,8 @@ fault(
     "stem-through-the-goal",
     "after the row became pending the stem does not pass the goal",
     "engines/explicit/liveness.py",
-    "if target not in stems and open_[target]:",
-    "if target not in stems:",
+    "good = ~stems.known[targets] & open_[targets]",
+    "good = ~stems.known[targets]",
     LIVENESS + "a_stem_does_not_pass_the_goal_to_be_shorter",
 )
 fault(
@@ -1253,10 +1254,8 @@ fault(
     "vacuity-overlooked",
     "a `whenever` that never has a row is told",
     "engines/explicit/liveness.py",
-    """        if test(state):
-            return True""",
-    """        if test(state) is not None:
-            return True""",
+    "return bool(exploration.holds(item.rows.some, watch.poll).any())",
+    "return exploration.holds(item.rows.some, watch.poll).size > 0",
     LIVENESS + "whether_the_whenever_ever_happens_is_told",
 )
 fault(
@@ -1273,8 +1272,8 @@ fault(
     "deadlock-without-time",
     "what time makes possible is no deadlock",
     "engines/explicit/stuck.py",
-    "    while lively:\n",
-    "    while lively is None:\n",
+    "    while (lively := ~stuck[targets]).any():\n",
+    "    while (lively := ~stuck[targets]).size < 0:\n",
     LIVENESS + "what_time_makes_possible_is_no_deadlock",
 )
 fault(
@@ -1282,8 +1281,8 @@ fault(
     "frontier-is-dead-end",
     "a state that was not expanded is no deadlock",
     "engines/explicit/stuck.py",
-    "lively = [target for target in before if target not in quiet]",
-    "lively = [target for target in before if target not in quiet and 0 <= target < exploration.expanded]",
+    "    stuck[quiet.states] = True\n",
+    "    stuck[quiet.states] = True\n    stuck[exploration.expanded :] = True\n",
     LIVENESS + "a_state_that_was_not_expanded_is_no_deadlock",
 )
 fault(
@@ -1291,8 +1290,8 @@ fault(
     "finished-are-stuck",
     "where all have finished there is no deadlock",
     "engines/explicit/stuck.py",
-    "if not finished(exploration.packed[state])",
-    "if finished is not None",
+    "stuck[:-1] & ~exploration.holds(finished, watch.poll)",
+    "stuck[:-1]",
     LIVENESS + "finished_processes_are_not_stuck",
 )
 fault(
@@ -1312,8 +1311,8 @@ fault(
     "packed-too-narrow",
     "each cell has room for all its values",
     "engines/explicit/layout.py",
-    "width = (len(codes.boxes) - 1).bit_length()",
-    "width = min(2, (len(codes.boxes) - 1).bit_length())",
+    "widths = [(len(codes.boxes) - 1).bit_length() for codes in domains]",
+    "widths = [min(2, (len(codes.boxes) - 1).bit_length()) for codes in domains]",
     EXPLICIT + "shortest_counterexamples",
     CODE + "wide_states",
 )
@@ -1349,8 +1348,8 @@ fault(
     "longer-parent-kept",
     "the path to a state is a shortest one",
     "engines/explicit/search.py",
-    "            number = self.parents[number]\n",
-    "            number = max(0, self.parents[number] - (self.parents[number] == number - 1))\n",
+    "            number = int(self.parents[number])\n",
+    "            number = max(0, int(self.parents[number]) - (self.parents[number] == number - 1))\n",
     EXPLICIT + "shortest_counterexamples",
 )
 fault(
@@ -1379,6 +1378,154 @@ fault(
     "elif count >= most:",
     "elif count > most:",
     EXPLICIT + "as_many_states_as_allowed_and_no_more",
+)
+
+# ------------------------------------------------------------------------------------------------------ blocks of states
+fault(
+    "frontier",
+    "wrong-mask",
+    "a cell's code is all of its bits, and no others",
+    "engines/frontier/circuit.py",
+    "self.constant(unit, field.mask))",
+    "self.constant(unit, field.mask >> 1))",
+    FRONTIER + "toys",
+    FRONTIER + "columns_say_what_the_expressions_say",
+)
+fault(
+    "frontier",
+    "neighbour-read",
+    "a cell's code is all of its bits, and no others",
+    "engines/frontier/circuit.py",
+    "        if shift + field.mask.bit_length() < 8 * field.unit:\n",
+    "        if shift + field.mask.bit_length() < 0:\n",
+    FRONTIER + "toys",
+)
+fault(
+    "frontier",
+    "range-check-dropped",
+    "no value outside its domain is stored",
+    "engines/frontier/kernel.py",
+    "if (column(register) == nothing).any():",
+    "if (column(register) > nothing).any():",
+    FRONTIER + "values_outside_their_domain_are_not_stored",
+)
+fault(
+    "frontier",
+    "range-check-where-the-guard-is-false",
+    "only what an action that is taken writes need be in its domain",
+    "engines/frontier/kernel.py",
+    "if (column(register) == nothing).any():",
+    "if (registers[register] == nothing).any():",
+    FRONTIER + "a_value_outside_its_domain_does_not_matter_where_the_guard_is_false",
+)
+fault(
+    "frontier",
+    "hash-taken-for-state",
+    "states are the same if all their words are",
+    "engines/frontier/store.py",
+    "        same &= one[:, word] == other[:, word]\n",
+    "        same &= one[:, word] == one[:, word]\n",
+    FRONTIER + "a_hash_only_says_where_to_look",
+)
+fault(
+    "frontier",
+    "last-copy-counts",
+    "a state's number is that of its first transition",
+    "engines/frontier/store.py",
+    "self._slots[wanted[::-1]] = claim[::-1]",
+    "self._slots[wanted] = claim",
+    FRONTIER + "the_store_numbers_states_in_the_order_in_which_they_come",
+)
+fault(
+    "frontier",
+    "actions-in-any-order",
+    "transitions are in the order of the actions",
+    "engines/frontier/kernel.py",
+    "found = sorted(self.found, key=lambda piece: piece[0])",
+    "found = self.found",
+    FRONTIER + "toys",
+    FRONTIER + "columns_say_what_the_expressions_say",
+)
+fault(
+    "frontier",
+    "old-bits-kept",
+    "what an action changes is cleared first",
+    "engines/frontier/kernel.py",
+    "if mask != _WORD",
+    "if mask == _WORD",
+    FRONTIER + "toys",
+)
+fault(
+    "frontier",
+    "bounds-not-crossed",
+    "an action that leads out of bounds leads to no state",
+    "engines/frontier/kernel.py",
+    "            if move.out is not None:\n                bounds =",
+    "            if move.out is None and move.out is not None:\n                bounds =",
+    FRONTIER + "toys",
+)
+fault(
+    "frontier",
+    "null-is-less",
+    "nothing is less than NULL",
+    "engines/frontier/columns.py",
+    "            if None not in b:\n",
+    "            if None in b:\n",
+    FRONTIER + "columns_of_sums_with_null_and_of_words_without_order",
+)
+fault(
+    "frontier",
+    "null-is-zero",
+    "a sum with NULL is NULL",
+    "engines/frontier/columns.py",
+    "return self.select(r[1], null, self.mapped(away, padded, ring, kind), kind)",
+    "return self.mapped(away, padded, ring, kind)",
+    FRONTIER + "columns_of_sums_with_null_and_of_words_without_order",
+)
+fault(
+    "frontier",
+    "sums-wrap",
+    "a sum is computed in as many bits as it takes",
+    "engines/frontier/columns.py",
+    "ring = UNITS[1] if high - low < 1 << 8 else UNITS[2]",
+    "ring = UNITS[1] if high - low < 1 << 9 else UNITS[2]",
+    FRONTIER + "columns_of_sums_beyond_a_byte",
+)
+fault(
+    "frontier",
+    "block-beyond-the-limit",
+    "no more states are stored than the limit allows",
+    "engines/frontier/search.py",
+    "if most is not None and known + new.size > most:",
+    "if most is not None and known + new.size > most + 1:",
+    FRONTIER + "as_many_states_as_allowed_and_no_more",
+)
+fault(
+    "frontier",
+    "cut-state-counts-as-expanded",
+    "a state is expanded when all its transitions are known",
+    "engines/frontier/search.py",
+    'last + 1, int(batch.sources[last]), "max-states"',
+    'last + 1, int(batch.sources[last]) + 1, "max-states"',
+    FRONTIER + "as_many_states_as_allowed_and_no_more",
+)
+fault(
+    "frontier",
+    "moves-overlooked",
+    "a state in which a process can move is not quiet",
+    "engines/frontier/search.py",
+    "still[sources[self.moves[actions]]] = False",
+    "still[sources[~self.moves[actions]]] = False",
+    FRONTIER + "toys",
+)
+fault(
+    "frontier",
+    "expanded-too-early",
+    "an interrupted block is not expanded",
+    "engines/frontier/search.py",
+    "        self._record(batch, start, (count, whole, expanded), targets, new)\n",
+    "        self.expanded = start + expanded\n        self._record(batch, start, (count, whole, expanded), targets, new)\n",
+    FRONTIER + "an_interruption_at_any_moment",
 )
 
 # --------------------------------------------------------------------------------------------------------------------- z3

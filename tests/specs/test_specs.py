@@ -292,3 +292,11 @@ class TwoPhase:
                 seen |= fresh
                 todo += fresh
         return seen
+
+
+@pytest.mark.parametrize("path", sorted(str(p.relative_to(SPECS)) for p in SPECS.rglob("*.yaml")))
+def test_every_specification_names_its_schema_to_editors(path: str) -> None:
+    first = (SPECS / path).read_text(encoding="utf-8").splitlines()[0]
+    start = "# yaml-language-server: $schema="
+    assert first.startswith(start)
+    assert ((SPECS / path).parent / first.removeprefix(start)).resolve() == SPECS.parent / "model" / "txweave" / "spec" / "schema.json"

@@ -164,7 +164,7 @@ class _Check:
         return self._violated(item, found.trace(found.path(state), witness=tuple(map(unbox, values))))
 
     def _deadlock(self, item: GroundProperty) -> Verdict:
-        state = deadlock(self.exploration)
+        state = deadlock(self.exploration, self.watch)
         if state is not None:
             return self._violated(item, self.exploration.trace_to(state))
         if not self.ground.finished:

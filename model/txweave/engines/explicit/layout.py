@@ -1,4 +1,8 @@
-"""How states are packed: each cell's position in its domain, in a bit field of one integer."""
+"""How states are packed: each cell's position in its domain, in a bit field of one integer.
+
+The same bits, little end first, are the words of a state in an array.  No field crosses a byte (or, if it is wider, an aligned unit
+of two, four or eight bytes), so that a column of bytes holds whole fields.
+"""
 
 from __future__ import annotations
 
@@ -74,6 +78,11 @@ class Field:
     mask: int
     codes: Codes
 
+    @property
+    def unit(self) -> int:
+        """Bytes of the aligned unit that the field lies in: 1, 2, 4 or 8."""
+        return 1 << (max(0, self.mask.bit_length() - 1) // 8).bit_length()
+
 
 class Layout:
     """Packing and unpacking of the states of one system.
@@ -84,19 +93,33 @@ class Layout:
     def __init__(self, ground: GroundSystem) -> None:
         self.ground = ground
         self._domains: dict[tuple[Boxed, ...], Codes] = {}
-        self.fields: list[Field] = []
         cells = ground.cells
         self.out: int | None = len(cells) - 1 if cells and cells[-1].function == OUT else None
         self.bounds: tuple[Value, ...] = cells[-1].domain if self.out is not None else ()
         """The values of the cell for bounds; the first is NULL."""
-        shift = 0
-        for number, cell in enumerate(cells):
-            codes = self.codes((None,) if number == self.out else cell.domain)
-            width = (len(codes.boxes) - 1).bit_length()
-            self.fields.append(Field(shift, (1 << width) - 1, codes))
-            shift += width
-        self.width = shift
+        domains = [self.codes((None,) if number == self.out else cell.domain) for number, cell in enumerate(cells)]
+        widths = [(len(codes.boxes) - 1).bit_length() for codes in domains]
+        shifts = [0] * len(cells)
+        taken: list[int] = []
+        """Bits of each byte that are in use."""
+        # The widest first, each in the first place that has room.
+        for number in sorted(range(len(cells)), key=lambda number: -widths[number]):
+            width = widths[number]
+            if width > 8:
+                unit = Field(0, (1 << width) - 1, domains[number]).unit
+                taken += [0] * (-len(taken) % unit)
+                shifts[number] = 8 * len(taken)
+                taken += [8] * unit
+            elif width:
+                place = next((byte for byte, bits in enumerate(taken) if bits + width <= 8), len(taken))
+                taken += [0] * (place + 1 - len(taken))
+                shifts[number] = 8 * place + taken[place]
+                taken[place] += width
+        self.fields = [Field(shift, (1 << width) - 1, codes) for shift, width, codes in zip(shifts, widths, domains, strict=True)]
+        self.width = max((f.shift + f.mask.bit_length() for f in self.fields if f.mask), default=0)
         """Bits of a state."""
+        self.words = max(1, -(-len(taken) // 8))
+        """Words of 64 bits of a state."""
 
     def codes(self, domain: tuple[Value, ...]) -> Codes:
         """The codes of a domain; one object for equal domains."""

@@ -8,15 +8,16 @@ that is owed fairness is enabled; its loop has no steps.  Shortest means the sho
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 
 from txweave.engines.explicit.fair import Fairness
 from txweave.engines.explicit.layout import Boxed, unbox
-from txweave.engines.explicit.reach import Mask
-from txweave.engines.explicit.search import Exploration
+from txweave.engines.explicit.reach import Arrows
+from txweave.engines.explicit.search import Exploration, Ints, Mask
 from txweave.engines.explicit.watch import Watch
 from txweave.system.expr import Value
 from txweave.system.ground import GroundProperty
@@ -94,21 +95,15 @@ def leads_to(exploration: Exploration, fairness: Fairness, item: GroundProperty,
 def triggers(exploration: Exploration, item: GroundProperty, watch: Watch) -> bool:
     """Whether a leads-to property's first query has a row in any state."""
     assert item.rows is not None
-    test = exploration.program.conditions([item.rows.some])
-    for number, state in enumerate(exploration.packed):
-        if test(state):
-            return True
-        if not number & 4095:
-            watch.poll()
-    return False
+    return bool(exploration.holds(item.rows.some, watch.poll).any())
 
 
 def _questions(exploration: Exploration, item: GroundProperty, watch: Watch) -> tuple[list[_Question], bool]:
     """One question for each row that ever occurs, in the order in which they first do."""
     assert item.rows is not None
-    program, size = exploration.program, exploration.expanded
-    rows = _where(exploration, program.rows(item.rows), watch)
-    goals = _where(exploration, program.rows(item.goal), watch) if item.goal is not None else None
+    size = exploration.expanded
+    rows = exploration.where(item.rows, watch.poll)
+    goals = exploration.where(item.goal, watch.poll) if item.goal is not None else None
     found: list[_Question] = []
     for values, states in rows.items():
         present = _mask(size, states)
@@ -122,22 +117,9 @@ def _questions(exploration: Exploration, item: GroundProperty, watch: Watch) -> 
     return found, bool(rows)
 
 
-def _where(
-    exploration: Exploration, rows: Callable[[int], list[tuple[int, tuple[Boxed, ...]]]], watch: Watch
-) -> dict[tuple[Boxed, ...], list[int]]:
-    """For each row the states that have it, in order (perhaps repeated); states that were not expanded too."""
-    found: dict[tuple[Boxed, ...], list[int]] = {}
-    for number, state in enumerate(exploration.packed):
-        for _, values in rows(state):
-            found.setdefault(values, []).append(number)
-        if not number & 4095:
-            watch.poll()
-    return found
-
-
-def _mask(size: int, states: list[int]) -> Mask:
+def _mask(size: int, states: Ints | list[int]) -> Mask:
     result: Mask = np.zeros(size, dtype=bool)
-    places = np.array(states, dtype=np.int64)
+    places = np.asarray(states, dtype=np.int64)
     result[places[places < size]] = True
     return result
 
@@ -153,6 +135,34 @@ class _OutOfBudget(Exception):  # noqa: N818  # not an error
     """The search for the shortest loop takes too long."""
 
 
+class _Walk:
+    """The edges that may be taken for ever, and who is enabled where, as Python's integers."""
+
+    def __init__(self, fairness: Fairness) -> None:
+        self.arrows = Arrows(fairness.graph, fairness.recurring)
+        self.moves: list[int] = fairness.moves.tolist()
+        self.enabled: list[int] = fairness.enabled.tolist()
+        self.ticks: list[bool] = fairness.ticks.tolist()
+
+
+class _Stems:
+    """For each state the edge by which a run with the row pending first comes to it."""
+
+    def __init__(self, size: int) -> None:
+        self.known: Mask = np.zeros(size, dtype=bool)
+        self.before: Ints = np.full(size, -1, dtype=np.int32)
+        """The state before; -1 where the row became pending."""
+        self.via: Ints = np.zeros(size, dtype=np.int32)
+
+    def path(self, state: int) -> tuple[int, Steps]:
+        """Where the row became pending, and the way from there."""
+        steps: Steps = []
+        while (source := int(self.before[state])) >= 0:
+            steps.append((int(self.via[state]), state))
+            state = source
+        return state, steps[::-1]
+
+
 class _Search:
     """The search for the shortest lasso for one row."""
 
@@ -161,85 +171,85 @@ class _Search:
         self.budget = budget
         self.region = fairness.graph.forward.closure(question.pending, question.open)
         """States in which a run may be with the row pending."""
-        self.component: dict[int, int] = {}
-        """The fair component of a state."""
-        self.loops: list[list[int]] = fairness.components(self.region)
-        for number, states in enumerate(self.loops):
-            self.component.update(dict.fromkeys(states, number))
-        enabled = fairness.enabled
-        self.ends: set[int] = set()
+        self.loops = fairness.components(self.region)
+        self.looping: Mask = np.zeros(fairness.graph.size, dtype=bool)
+        """The states of fair components."""
+        self.circling: Mask = np.zeros(fairness.graph.size, dtype=bool)
+        """Of those, the states of components with a pending state, which a run can enter before the row is pending."""
+        for states in self.loops:
+            self.looping[states] = True
+            self.circling[states] = bool(question.pending[states].any())
+        self.ends: Mask = np.zeros(fairness.graph.size, dtype=bool)
         """States in which a run may end."""
         if not fairness.timed:
-            self.ends = {state for state in np.flatnonzero(self.region).tolist() if not enabled[state]}
+            self.ends = self.region & (fairness.enabled == 0)
+
+    @cached_property
+    def component(self) -> dict[int, int]:
+        """The fair component of a state."""
+        return {state: number for number, states in enumerate(self.loops) for state in states.tolist()}
+
+    @cached_property
+    def walk(self) -> _Walk:
+        """The recurring edges."""
+        return _Walk(self.fairness)
 
     def lasso(self, better_than: Lasso | None) -> Lasso | None:
         """The shortest lasso (one whose stem is longer than that of the given one may be left out)."""
-        if not self.component and not self.ends:
+        if not self.loops and not self.ends.any():
             return None
-        before = self._before()
-        stems: dict[int, tuple[int, int] | None] = {}
-        for depth, states in self._after(stems):
+        stems = _Stems(self.fairness.graph.size)
+        for depth, reached in self._after(stems):
             if better_than is not None and depth > better_than.length[0]:
                 return None
-            for state in states:
-                if state in self.ends:
-                    return Lasso(self._stem(state, stems), [], self._witness())
-            entries = [(state, True) for state in states if state in self.component]
+            ending = reached[self.ends[reached]]
+            if ending.size:
+                return Lasso(self._stem(int(ending[0]), stems), [], self._witness())
+            entries = [(state, True) for state in reached[self.looping[reached]].tolist()]
             here = {state for state, _ in entries}
-            entries += [(state, False) for state in before.get(depth, ()) if state not in here]
+            entries += [(state, False) for state in self._at(self.circling, depth).tolist() if state not in here]
             if entries:
                 return self._closed(entries, stems)
         raise AssertionError("a fair component in the region cannot be reached")
 
-    def _before(self) -> dict[int, list[int]]:
-        """By depth: states of loops that come by a pending state, which a run can enter before the row is pending."""
-        found: dict[int, list[int]] = {}
-        pending = self.question.pending
-        for states in self.loops:
-            if any(pending[state] for state in states):
-                for state in states:
-                    found.setdefault(self.exploration.depth_of(state), []).append(state)
-        return {depth: sorted(states) for depth, states in found.items()}
+    def _at(self, states: Mask, depth: int) -> Ints:
+        """The states at that depth, of some."""
+        levels = [*self.exploration.levels, len(self.exploration.packed)]
+        if depth >= len(levels) - 1:
+            return np.zeros(0, dtype=np.int64)
+        return np.flatnonzero(states[levels[depth] : levels[depth + 1]]) + levels[depth]
 
-    def _after(self, stems: dict[int, tuple[int, int] | None]) -> Iterator[tuple[int, list[int]]]:
+    def _after(self, stems: _Stems) -> Iterator[tuple[int, Ints]]:
         """By depth, for every depth: the states that a run with the row pending reaches in so many steps and no fewer.
 
-        ``stems`` gets, for each state, the state before it and the action, or None if the row became pending in it.
+        ``stems`` gets, for each state, the state before it and the action, or none if the row became pending in it.
         """
-        arrows = self.fairness.graph.arrows
-        levels = [*self.exploration.levels, len(self.exploration.packed)]
+        graph, forward = self.fairness.graph, self.fairness.graph.forward
         pending, open_ = self.question.pending, self.question.open
-        frontier: list[int] = []
+        frontier: Ints = np.zeros(0, dtype=np.int64)
         depth = 0
-        while frontier or depth < len(levels) - 1:
-            reached: list[int] = []
-            if depth < len(levels) - 1:
-                end = min(levels[depth + 1], len(pending))
-                fresh = np.flatnonzero(pending[levels[depth] : end]) + levels[depth]
-                for state in fresh.tolist():
-                    if state not in stems:
-                        stems[state] = None
-                        reached.append(state)
-            for state in frontier:
-                for edge in range(arrows.offsets[state], arrows.offsets[state + 1]):
-                    target = arrows.targets[edge]
-                    if target not in stems and open_[target]:
-                        stems[target] = (state, arrows.actions[edge])
-                        reached.append(target)
-            reached.sort()
-            yield depth, reached
-            frontier = reached
+        while frontier.size or depth < len(self.exploration.levels):
+            fresh = self._at(pending, depth)
+            fresh = fresh[~stems.known[fresh]]
+            stems.known[fresh] = True
+            edges, counts = forward.edges(frontier)
+            sources, targets = np.repeat(frontier, counts), graph.targets[edges]
+            good = ~stems.known[targets] & open_[targets]
+            # Of several edges to a state the first.
+            reached, first = np.unique(targets[good], return_index=True)
+            stems.known[reached] = True
+            stems.before[reached] = sources[good][first]
+            stems.via[reached] = graph.actions[edges][good][first]
+            frontier = np.sort(np.concatenate((fresh, reached)))
+            yield depth, frontier
             depth += 1
             self.watch.poll()
 
-    def _stem(self, state: int, stems: dict[int, tuple[int, int] | None]) -> Steps:
-        steps: Steps = []
-        while (step := stems[state]) is not None:
-            steps.append((step[1], state))
-            state = step[0]
-        return self.exploration.path(state) + steps[::-1]
+    def _stem(self, state: int, stems: _Stems) -> Steps:
+        start, steps = stems.path(state)
+        return self.exploration.path(start) + steps
 
-    def _closed(self, entries: list[tuple[int, bool]], stems: dict[int, tuple[int, int] | None]) -> Lasso:
+    def _closed(self, entries: list[tuple[int, bool]], stems: _Stems) -> Lasso:
         """The lasso with the shortest loop that starts in one of the entries, all of which have stems of one length."""
         best: Lasso | None = None
         exact = True
@@ -264,8 +274,8 @@ class _Search:
         Breadth-first over states with the obligations met so far: the entities under weak fairness that moved or were not
         enabled; those under strong fairness that moved, and those that were enabled and did not; a tick; a pending state.
         """
-        fairness, watch = self.fairness, self.watch
-        arrows, moves, enabled, ticks = fairness.arrows, fairness.moves, fairness.enabled, fairness.ticks
+        fairness, watch, walk = self.fairness, self.watch, self.walk
+        arrows, moves, enabled, ticks = walk.arrows, walk.moves, walk.enabled, walk.ticks
         weak, strong = fairness.weak, fairness.strong
         mine, component = self.component[entry], self.component
         wanted = self.question.pending
@@ -317,10 +327,10 @@ class _Search:
 
     def _some_loop(self, entry: int, pending: bool) -> Steps:
         """A fair loop through a state: from one obligation to the nearest of those that are left, and back."""
-        fairness = self.fairness
+        fairness, walk = self.fairness, self.walk
         mine, component = self.component[entry], self.component
-        members = self.loops[mine]
-        enabled, weak = fairness.enabled, fairness.weak
+        members = self.loops[mine].tolist()
+        enabled, weak = walk.enabled, fairness.weak
         tick, visit = 1 << len(fairness.entities), 2 << len(fairness.entities)
         left = weak & enabled[entry]
         for state in members:
@@ -331,12 +341,12 @@ class _Search:
             left |= visit
 
         def met(action: int, target: int) -> int:
-            found = fairness.moves[action] | ~enabled[target] & weak
-            if fairness.ticks[action]:
+            found = walk.moves[action] | ~enabled[target] & weak
+            if walk.ticks[action]:
                 found |= tick
             return found | visit if self.question.pending[target] else found
 
-        arrows = fairness.arrows
+        arrows = walk.arrows
         steps: Steps = []
         here = entry
         while left or here != entry or not steps:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
 from typing import TypeAlias
 
 from txweave.engines.explicit.layout import Boxed, Layout
@@ -28,6 +30,21 @@ class DomainError(Exception):
     """An action gives a cell a value that is not in its domain: the system was not made by grounding."""
 
 
+@dataclass(frozen=True)
+class Effect:
+    """What an action does to the state: the bits of the cells that it changes are cleared, and the new codes put there.
+
+    ``constant`` are bits of codes that are always the same, ``computed`` gives the cells and values of the others.  ``unsure`` are
+    the cells of those whose value might lie outside the domain.  ``out`` is the new value of the cell for bounds, if it changes.
+    """
+
+    clear: int
+    constant: int
+    computed: tuple[tuple[int, Expr], ...]
+    unsure: frozenset[int]
+    out: Expr | None
+
+
 class Program:
     """Functions over packed states, generated when they are first needed."""
 
@@ -38,14 +55,15 @@ class Program:
         self.initial = self.layout.pack(ground.initial)
         out = self.layout.out
         self._inside = x.equal(x.cell(out), x.NULL) if out is not None else x.TRUE
-        self._bounds = self.layout.codes(self.layout.bounds) if self.layout.bounds else None
+        self.bounds = self.layout.codes(self.layout.bounds) if self.layout.bounds else None
+        """The codes of the cell for bounds."""
         self.sources: list[str] = []
         """The text of every function made so far."""
         self.successors = self._successors()
 
     # ------------------------------------------------------------------------------------------------------ successors
 
-    def _conjuncts(self, guard: Expr) -> tuple[Expr, ...]:
+    def conjuncts(self, guard: Expr) -> tuple[Expr, ...]:
         """The conjuncts of a guard, without "not out of bounds": no other state is ever expanded."""
         parts = guard.operands if isinstance(guard, x.And) else (guard,)
         return tuple(p for p in parts if p is not self._inside and p is not x.TRUE)
@@ -59,7 +77,7 @@ class Program:
         for number, action in enumerate(actions):
             assert action.index == number, f"{action.name} has another number than its place"
             self.translator.learn((action.guard, *(body for _, body in action.updates)))
-        grouped, rest = self._grouped()
+        grouped, rest = self.groups
         names: dict[str, object] = {}
         text = ["def successors(s):", " found = []", " push = found.append"]
         for number, (cell, groups) in enumerate(grouped):
@@ -70,14 +88,15 @@ class Program:
             field = self.layout.fields[cell]
             text.append(f" T{number}[s >> {field.shift} & {field.mask}](s, push)")
         if rest:
-            names["rest"] = self._group([(a, self._conjuncts(a.guard)) for a in rest], {})
+            names["rest"] = self._group([(a, self.conjuncts(a.guard)) for a in rest], {})
             text.append(" rest(s, push)")
         if len(grouped) + bool(rest):
             text.append(" if len(found) > 1:\n  found.sort()")
         text.append(" return found")
         return make("successors", "\n".join(text), names)
 
-    def _grouped(self) -> tuple[list[tuple[int, list[Members]]], list[GroundAction]]:
+    @cached_property
+    def groups(self) -> tuple[list[tuple[int, list[Members]]], list[GroundAction]]:
         """For each cell to dispatch on, the actions possible at each of its values; and the actions that are in no group.
 
         The cell that excludes most is taken first; in practice these are the places of the processes.
@@ -87,7 +106,7 @@ class Program:
         wanted: dict[GroundAction, dict[int, frozenset[int]]] = {}
         for action in self.ground.actions:
             allowed: dict[int, frozenset[int]] = {}
-            for conjunct in self._conjuncts(action.guard):
+            for conjunct in self.conjuncts(action.guard):
                 if conjunct not in memo:
                     memo[conjunct] = facts.allowed(conjunct, DISPATCH)
                 found = memo[conjunct]
@@ -111,7 +130,7 @@ class Program:
             for action in rest:
                 codes_here = wanted[action].get(best)
                 if codes_here is not None:
-                    left = tuple(c for c in self._conjuncts(action.guard) if (memo[c] or (None,))[0] != best)
+                    left = tuple(c for c in self.conjuncts(action.guard) if (memo[c] or (None,))[0] != best)
                     for code in codes_here:
                         groups[code].append((action, left))
             rest = [action for action in rest if best not in wanted[action]]
@@ -137,29 +156,27 @@ class Program:
         cases = [Case(conjuncts, self._leaf(action)) for action, conjuncts in members]
         text = write(self.translator, "def group(s, push):", cases, known)
         self.sources.append(text)
-        return make("group", text, {**self.translator.names, "escaped": self._escaped})
+        return make("group", text, {**self.translator.names, "escaped": self.escaped})
 
-    def _leaf(self, action: GroundAction) -> Leaf:
-        """What an action does to the state: clear the fields it changes, set the constants, set the rest."""
+    def effect(self, action: GroundAction) -> Effect:
+        """What an action does to the state."""
         clear = constant = 0
-        out: Piece | None = None
-        uses: list[Piece] = []
-        shifts: list[int] = []
-        unsure: list[tuple[int, int]] = []
+        out: Expr | None = None
+        computed: list[tuple[int, Expr]] = []
+        unsure: set[int] = set()
         written: set[int] = set()
         for cell, body in action.updates:
             assert cell not in written, f"{action.name} gives {self.ground.cells[cell].name} two new values"
             written.add(cell)
+            possible = self.translator.facts.possible[body]
             if cell == self.layout.out:
-                assert self._bounds is not None
-                possible = self.translator.facts.possible[body]
+                assert self.bounds is not None
                 assert possible is not None
-                assert possible <= self._bounds.possible, f"{action.name} leads beyond an unknown bound"
-                out = Piece(body, self._bounds)
+                assert possible <= self.bounds.possible, f"{action.name} leads beyond an unknown bound"
+                out = body
                 continue
             field = self.layout.fields[cell]
             clear |= field.mask << field.shift
-            possible = self.translator.facts.possible[body]
             sure = possible is not None and possible <= field.codes.possible
             if sure and len(field.codes.boxes) == 1:
                 continue
@@ -167,9 +184,18 @@ class Program:
                 constant |= field.codes.of[next(iter(possible or ()))] << field.shift
                 continue
             if not sure:
-                unsure.append((len(uses), cell))
-            uses.append(Piece(body, field.codes))
-            shifts.append(field.shift)
+                unsure.add(cell)
+            computed.append((cell, body))
+        return Effect(clear, constant, tuple(computed), frozenset(unsure), out)
+
+    def _leaf(self, action: GroundAction) -> Leaf:
+        """An action's effect as code: clear the fields it changes, set the constants, set the rest."""
+        effect = self.effect(action)
+        fields = self.layout.fields
+        uses = [Piece(body, fields[cell].codes) for cell, body in effect.computed]
+        shifts = [fields[cell].shift for cell, _ in effect.computed]
+        unsure = [(place, cell) for place, (cell, _) in enumerate(effect.computed) if cell in effect.unsure]
+        clear, constant, out = effect.clear, effect.constant, effect.out
         keep = ((1 << self.layout.width) - 1) & ~clear
         base = "s" if not clear else f"(s & {keep:#x})" if keep else "0"
 
@@ -185,9 +211,17 @@ class Program:
                 return [*checks, f"push(({action.index}, {f'-{bound}' if int(bound) else after}))"]
             return [*checks, f"push(({action.index}, -{bound} if {bound} else {after}))"]
 
-        return Leaf((*uses, *([out] if out is not None else [])), lines)
+        if out is None:
+            return Leaf(tuple(uses), lines)
+        assert self.bounds is not None
+        return Leaf((*uses, Piece(out, self.bounds)), lines)
 
-    def _escaped(self, action: int, cell: int) -> None:
+    def escaped(self, action: int, cell: int) -> None:
+        """A cell was given a value that is not in its domain.
+
+        Raises:
+            DomainError: always.
+        """
         raise DomainError(
             f"action {self.ground.actions[action].name} gives {self.ground.cells[cell].name} a value outside its domain"
         )
@@ -200,17 +234,28 @@ class Program:
         cases: list[Case] = []
         for number, condition in enumerate(wanted):
             parts = condition.operands if isinstance(condition, x.Or) else (condition,)
-            cases += [Case(self._conjuncts(part), Leaf((), _sets(number))) for part in parts if part is not x.FALSE]
+            cases += [Case(self.conjuncts(part), Leaf((), _sets(number))) for part in parts if part is not x.FALSE]
         text = write(self.translator, "def conditions(s):", cases, first=["r = 0"], last=["return r"])
         self.sources.append(text)
         return make("conditions", text, self.translator.names)
+
+    def scalar(self, piece: Piece) -> Callable[[int], int]:
+        """A function from a state to a condition's truth (0 or 1), or to a term's code (-1: not in that domain)."""
+        self.translator.learn([piece.node])
+
+        def lines(texts: Texts) -> list[str]:
+            return [f"return 1 if {texts[0]} else 0" if piece.form is Form.TRUTH else f"return {texts[0]}"]
+
+        text = write(self.translator, "def scalar(s):", [Case((), Leaf((piece,), lines))])
+        self.sources.append(text)
+        return make("scalar", text, self.translator.names)
 
     def rows(self, query: GroundRows) -> Callable[[int], list[tuple[int, tuple[Boxed, ...]]]]:
         """A function from a state to the rows of a query in it: number of the possible row, and its (boxed) values."""
         self.translator.learn([e for row in query.rows for e in (row.condition, *row.values)])
         cases = [
             Case(
-                self._conjuncts(row.condition),
+                self.conjuncts(row.condition),
                 Leaf(tuple(Piece(v, Form.BOXED) for v in row.values), _pushes(number)),
             )
             for number, row in enumerate(query.rows)

@@ -2,6 +2,9 @@
 
 The order is fixed: states in the order in which they were found, from each the actions in their order.  So a state's first parent
 gives a shortest path to it, and the first state that breaks an invariant a shortest counterexample.
+
+Single states are expanded one after the other until a level has so many that whole blocks of them are faster
+(:mod:`txweave.engines.frontier.search`).  What is found is the same, number for number.
 """
 
 from __future__ import annotations
@@ -9,28 +12,38 @@ from __future__ import annotations
 from array import array
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
+from txweave.engines.explicit.layout import Boxed
 from txweave.engines.explicit.program import Program
 from txweave.engines.explicit.watch import Watch
 from txweave.system.expr import Expr
-from txweave.system.ground import GroundSystem
+from txweave.system.ground import GroundRows, GroundSystem
 from txweave.trace import State, Taken, Trace
 from txweave.verdict import Coverage, Limits
 
 if TYPE_CHECKING:
     import networkx as nx
 
+    from txweave.engines.frontier.rows import Rows
+    from txweave.engines.frontier.search import Frontier
+
 Ints = npt.NDArray[np.signedinteger[Any]]
+Mask = npt.NDArray[np.bool_]
 
 POLL = 256
 """States expanded between two looks at the limits."""
 
 MOVES = ("step", "database")
 """Kinds of actions that are moves of a process or of the server, for deadlock."""
+
+
+WIDE = 1000
+"""States in a level from which on blocks are faster than single states."""
 
 
 class TooLarge(ValueError):  # noqa: N818  # a fact, as in the language of exceptions here
@@ -49,6 +62,32 @@ class Graph:
     actions: Ints
 
 
+@dataclass(frozen=True)
+class Quiet:
+    """Expanded states in which no process can move, in order, and the ticks from them (targets of -1: not known)."""
+
+    states: Ints
+    sources: Ints
+    targets: Ints
+
+    @staticmethod
+    def of(ticks: dict[int, list[int]]) -> Quiet:
+        """From the targets of the ticks from each state."""
+        sources = [state for state, targets in ticks.items() for _ in targets]
+        targets = [target for targets in ticks.values() for target in targets]
+        return Quiet(*(np.array(numbers, dtype=np.int64) for numbers in (list(ticks), sources, targets)))
+
+    @staticmethod
+    def joined(parts: Sequence[Quiet]) -> Quiet:
+        """All of them together."""
+        return Quiet(*(np.concatenate([getattr(part, name) for part in parts]) for name in ("states", "sources", "targets")))
+
+    def before(self, state: int) -> Quiet:
+        """Of the states before this one."""
+        inside = self.sources < state
+        return Quiet(self.states[self.states < state], self.sources[inside], self.targets[inside])
+
+
 @dataclass
 class Exploration:
     """What was found: states by number, in breadth-first order from 0, the initial state.
@@ -58,10 +97,10 @@ class Exploration:
 
     ground: GroundSystem
     program: Program
-    packed: list[int]
-    parents: array[int]
+    packed: Sequence[int]
+    parents: Ints
     """For each state the state that it was first reached from (-1 for the first)."""
-    via: array[int]
+    via: Ints
     """For each state the index of the action that first led to it."""
     levels: list[int]
     """The number of the first state of each depth."""
@@ -71,8 +110,8 @@ class Exploration:
     bounds_hit: tuple[str, ...]
     found: dict[int, int]
     """For each watched condition that holds somewhere: the first state in which it does."""
-    quiet: dict[int, tuple[int, ...]]
-    """If asked for, the expanded states in which no process can move, with the targets of their ticks (-1: not known)."""
+    quiet: Quiet
+    """If asked for, the expanded states in which no process can move."""
     stopped: str
     """Which limit ended the search; empty when it is complete."""
     seconds: float
@@ -101,12 +140,45 @@ class Exploration:
         """The state of that number."""
         return self.program.layout.unpack(self.packed[number])
 
+    @cached_property
+    def rows(self) -> Rows:
+        """All states, as the rows of an array."""
+        from txweave.engines.frontier.rows import packed
+        from txweave.engines.frontier.search import Packed
+
+        known = self.packed
+        return known.rows if isinstance(known, Packed) else packed(known, self.program.layout.words)
+
+    def holds(self, condition: Expr, poll: Callable[[], None] = lambda: None) -> Mask:
+        """The states in which a condition holds; ``poll`` is called now and then."""
+        from txweave.engines.frontier.queries import Conditions, blocks
+
+        test = Conditions(self.program, [condition])
+        found: Mask = np.zeros(len(self.packed), dtype=bool)
+        for start, block in blocks(self.rows, poll):
+            found[start : start + len(block)] = test(block)[0]
+        return found
+
+    def where(self, query: GroundRows, poll: Callable[[], None] = lambda: None) -> dict[tuple[Boxed, ...], Ints]:
+        """For each row that a query ever has, in the order in which they come up, the states that have it."""
+        from txweave.engines.frontier.queries import Query, blocks
+
+        rows = Query(self.program, query)
+        found: dict[tuple[Boxed, ...], list[Ints]] = {}
+        first: dict[tuple[Boxed, ...], tuple[int, int]] = {}
+        for start, block in blocks(self.rows, poll):
+            for number, values, states in rows(block):
+                found.setdefault(values, []).append(states + start)
+                place = int(states[0]) + start, number
+                first[values] = min(first.get(values, place), place)
+        return {values: np.concatenate(found[values]) for values in sorted(first, key=lambda values: first[values])}
+
     def path(self, number: int) -> list[tuple[int, int]]:
         """A shortest path to a state: actions and the states after them."""
         steps: list[tuple[int, int]] = []
         while number:
-            steps.append((self.via[number], number))
-            number = self.parents[number]
+            steps.append((int(self.via[number]), number))
+            number = int(self.parents[number])
         return steps[::-1]
 
     def trace(self, steps: Sequence[tuple[int, int]], loop: int | None = None, witness: tuple[Any, ...] | None = None) -> Trace:
@@ -161,6 +233,7 @@ def explore(
     first_violation: bool = False,
     watch: Watch | None = None,
     program: Program | None = None,
+    wide: int | None = WIDE,
 ) -> Exploration:
     """All reachable states, or as many as the limits allow.
 
@@ -173,16 +246,24 @@ def explore(
         first_violation: end as soon as every watched condition was found.
         watch: limits that are being watched already, instead of ``limits``.
         program: the system's program, if there is one already.
+        wide: how many states a level has from which on blocks are explored; None: never.
     """
-    run = _Run(ground, watch or Watch(limits), program or Program(ground), graph, list(watched), quiet, first_violation)
+    start = Run(ground, watch or Watch(limits), program or Program(ground), graph, list(watched), quiet, first_violation, wide)
+    run: Run | Frontier = start
     try:
-        stopped = run.go()
+        stopped = start.go()
+        if stopped is None:
+            # Imported late: most systems are small.
+            from txweave.engines.frontier.search import Frontier
+
+            run = Frontier(start)
+            stopped = run.go()
     except KeyboardInterrupt:
         stopped = "interrupted"
     return run.result(stopped)
 
 
-class _Run:
+class Run:
     """An exploration under way.  Whatever interrupts it, the states before ``expanded`` are complete."""
 
     def __init__(
@@ -194,8 +275,10 @@ class _Run:
         watched: list[Expr],
         quiet: bool,
         first_violation: bool,
+        wide: int | None,
     ) -> None:
         self.ground, self.watch, self.program, self.first_violation = ground, watch, program, first_violation
+        self.wide = 1 << 62 if wide is None else wide
         self.packed = [program.initial]
         self.parents = array("i", [-1])
         self.via = array("i", [-1])
@@ -206,7 +289,7 @@ class _Run:
         self.taken = [0] * len(ground.actions)
         self.hits: set[int] = set()
         self.found: dict[int, int] = {}
-        self.quiet: dict[int, tuple[int, ...]] | None = {} if quiet else None
+        self.quiet: dict[int, list[int]] | None = {} if quiet else None
         self.offsets = array("q", [0])
         self.targets: array[int] | None = array("i") if graph else None
         self.actions = array("i")
@@ -226,8 +309,8 @@ class _Run:
                 self.found[number] = state
         self._again()
 
-    def go(self) -> str:
-        """Explore; returns what stopped it."""
+    def go(self) -> str | None:
+        """Explore; returns what stopped it, or None at the beginning of a level that is wide."""
         packed, parents, via, taken = self.packed, self.parents, self.via, self.taken
         targets, actions, offsets, quiet, hits = self.targets, self.actions, self.offsets, self.quiet, self.hits
         successors = self.program.successors
@@ -242,6 +325,8 @@ class _Run:
         count = 1
         while True:
             end = self.end = count
+            if end - self.levels[-1] >= self.wide:
+                return None
             for state in range(self.levels[-1], end):
                 if not state % POLL:
                     why = self.watch.reached()
@@ -272,7 +357,7 @@ class _Run:
                         targets.append(target)
                         actions.append(action)
                 if quiet is not None and not any(moves[action] for action, _ in following):
-                    quiet[state] = tuple(number_of(after, -1) for action, after in following if ticks[action])
+                    quiet[state] = [number_of(after, -1) for action, after in following if ticks[action]]
                 if targets is not None:
                     offsets.append(len(targets))
                 self.expanded = state + 1
@@ -280,7 +365,7 @@ class _Run:
                 return ""
             self.levels.append(end)
 
-    def result(self, stopped: str) -> Exploration:
+    def result(self, stopped: str | None) -> Exploration:
         """What is known; an interruption may have come at any moment."""
         count = min(len(self.packed), len(self.parents), len(self.via))
         expanded = min(self.expanded, len(self.offsets) - 1) if self.targets is not None else self.expanded
@@ -298,15 +383,15 @@ class _Run:
             self.ground,
             self.program,
             self.packed,
-            self.parents,
-            self.via,
+            np.array(self.parents, dtype=np.int32),
+            np.array(self.via, dtype=np.int32),
             levels,
             expanded,
             self.taken,
             tuple(sorted(str(bounds[code]) for code in self.hits)),
             {number: state for number, state in self.found.items() if state < count},
-            {state: ticks for state, ticks in (self.quiet or {}).items() if state < expanded},
-            stopped,
+            Quiet.of(self.quiet or {}).before(expanded),
+            stopped or "",
             self.watch.seconds,
             edges,
         )

@@ -189,13 +189,13 @@ class Translator:
             return _fixed("False")
         # In codes of a domain that has all values of one side: what the other side has besides is -1, and equals none.
         form: Form | Codes = Form.BOXED
-        for codes in self._domains((left, right)):
+        for codes in self.domains((left, right)):
             if any(values is not None and values <= codes.possible for values in (a, b)):
                 form = codes
                 break
         return Recipe((Piece(left, form), Piece(right, form)), lambda t: f"({t[0]} == {t[1]})")
 
-    def _domains(self, nodes: tuple[Expr, ...]) -> list[Codes]:
+    def domains(self, nodes: tuple[Expr, ...]) -> list[Codes]:
         """The domains of the cells and formulas that nodes may take their values from."""
         found: dict[Codes, None] = {}
         seen: set[Expr] = set()

@@ -32,8 +32,8 @@ class Watch:
         """Since the start."""
         return monotonic() - self.started
 
-    def reached(self) -> str:
-        """Which limit has been reached; empty when none has."""
+    def reached(self, rarely: bool = False) -> str:
+        """Which limit has been reached; empty when none has.  ``rarely``: it is asked only now and then, so look at all of them."""
         limits = self.limits
         if limits.stop is not None and limits.stop():
             return "interrupted"
@@ -41,7 +41,7 @@ class Watch:
             return "timeout"
         self._calls += 1
         # Reading the size costs more than reading the clock.
-        if limits.max_memory is not None and self._calls % 8 == 1 and resident() > limits.max_memory:
+        if limits.max_memory is not None and (rarely or self._calls % 8 == 1) and resident() > limits.max_memory:
             return "memory"
         return ""
 
