@@ -299,4 +299,5 @@ def test_every_specification_names_its_schema_to_editors(path: str) -> None:
     first = (SPECS / path).read_text(encoding="utf-8").splitlines()[0]
     start = "# yaml-language-server: $schema="
     assert first.startswith(start)
-    assert ((SPECS / path).parent / first.removeprefix(start)).resolve() == SPECS.parent / "model" / "txweave" / "spec" / "schema.json"
+    named = ((SPECS / path).parent / first.removeprefix(start)).resolve()
+    assert named == SPECS.parent / "model" / "txweave" / "spec" / "schema.json"

@@ -17,6 +17,7 @@ from txweave.cli.check import check
 from txweave.cli.compositions import compare, repair
 from txweave.cli.explain import explain
 from txweave.cli.explore import graph, show, simulate
+from txweave.cli.export import export
 from txweave.cli.replay import conform, replay
 from txweave.cli.start import init, schema
 from txweave.cli.terminal import REPORT, patient
@@ -58,7 +59,7 @@ def cli() -> None:
     """
 
 
-for _command in (check, repair, compare, replay, conform, show, simulate, graph, explain, init, schema):
+for _command in (check, repair, compare, replay, conform, show, simulate, graph, export, explain, init, schema):
     cli.add_command(_command)
 
 

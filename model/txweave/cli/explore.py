@@ -6,20 +6,32 @@ from pathlib import Path
 
 import click
 
-from txweave.cli.models import loaded_model, prepared
+from txweave.cli.models import diagnosed, loaded_model, one_scenario, prepared
 from txweave.cli.options import changing
 from txweave.cli.terminal import Failure, console
+from txweave.cli.traces import is_trace, loaded_trace, refuse_options
 
 
 @click.command()
-@click.argument("model")
+@click.argument("source", metavar="MODEL|TRACE", type=click.Path())
 @changing
 @click.option("--graph", "procedure", metavar="PROCEDURE", help="A procedure's state machine, as a Mermaid diagram.")
-def show(model: str, fixes: tuple[str, ...], settings: tuple[tuple[str, str], ...], procedure: str | None) -> None:
-    """Show a model as it is with its fixes and settings."""
+@click.pass_context
+def show(
+    context: click.Context, source: str, fixes: tuple[str, ...], settings: tuple[tuple[str, str], ...], procedure: str | None
+) -> None:
+    """Show a model as it is with its fixes and settings, or tell the story of a trace.
+
+    A TRACE is a file that check --traces or simulate --save wrote. It is looked up, step by step, in its specification as that is
+    now; a step that is not possible any more is named, with exit status 2.
+    """
     from txweave.collect import Choice, suggestion
 
-    found = loaded_model(model, Choice(fixes=fixes, settings=settings))
+    if is_trace(source):
+        refuse_options(context, ("fixes", "settings", "procedure"))
+        _tell(source)
+        return
+    found = loaded_model(source, Choice(fixes=fixes, settings=settings))
     if procedure is None:
         from txweave.spec.render import render_model
 
@@ -32,12 +44,38 @@ def show(model: str, fixes: tuple[str, ...], settings: tuple[tuple[str, str], ..
     click.echo(procedure_diagram(found.procedures[procedure]), nl=False)
 
 
+def _tell(path: str) -> None:
+    """The story of a trace file, as ``txweave check`` tells it."""
+    from txweave.report.story import step_of, tell
+    from txweave.report.text import Style, Writer
+    from txweave.simulate import Walk
+    from txweave.view import evaluate
+
+    run = loaded_trace(path)
+    writer = Writer(console(), Style())
+    if run.file.property:
+        source = run.selected.case.model.properties.get(run.file.property)
+        writer.story(tell(run.trace, run.file.property, run.viewer, source), f"{run.selected.case.name}  {run.file.property}")
+        return
+    states = run.trace.states
+    steps = [step_of(run.viewer, n, taken.action, states[n - 1], taken.state) for n, taken in enumerate(run.trace.steps, 1)]
+    ended = f"after {len(steps)} step{'' if len(steps) == 1 else 's'}, where the trace ends"
+    broken: dict[str, int] = {}
+    for item in run.system.properties:
+        if item.kind == "never" and item.rows is not None:
+            first = next((number for number, state in enumerate(states) if evaluate(item.rows.some, state) is True), None)
+            if first is not None:
+                broken[item.name] = first
+    writer.walk(Walk(0, run.viewer.view(states[0]), tuple(steps), ended, tuple(broken.items())), path)
+
+
 @click.command()
-@click.argument("model")
+@click.argument("model", type=click.Path())
 @changing
 @click.option("--scenario", metavar="NAME", help="Which one, if the model has several.")
 @click.option("--seed", type=int, help="Repeat a walk.")
 @click.option("--steps", type=click.IntRange(min=0), default=30, help="At most so many (default: 30).")
+@click.option("--save", metavar="FILE", type=click.Path(), help="Write the walk as a trace (*.trace.json) as well.")
 def simulate(
     model: str,
     fixes: tuple[str, ...],
@@ -45,6 +83,7 @@ def simulate(
     scenario: str | None,
     seed: int | None,
     steps: int,
+    save: str | None,
 ) -> None:
     """Take one random walk and tell it.
 
@@ -53,16 +92,31 @@ def simulate(
     """
     import random
 
+    from txweave.check import prepare
     from txweave.collect import Choice
     from txweave.report.text import Style, Writer
     from txweave.simulate import walk
     from txweave.view import keys_of
 
-    bound, system = prepared(model, scenario, Choice(fixes=fixes, settings=settings))
+    if save is not None and not is_trace(save):
+        raise click.UsageError(f"a trace is a JSON file: call it {save}.trace.json")
+    choice = Choice(fixes=fixes, settings=settings)
+    selected = one_scenario(loaded_model(model, choice), model, scenario, choice)
+    with diagnosed(model):
+        bound, system = prepare(selected)
     if seed is None:
         seed = random.SystemRandom().randrange(1_000_000)
-    writer = Writer(console(), Style())
-    writer.walk(walk(system, keys_of(bound), seed, steps), f"{model}  seed {seed}")
+    walked = walk(system, keys_of(bound), seed, steps)
+    Writer(console(), Style()).walk(walked, f"{model}  seed {seed}")
+    if save is not None:
+        from txweave.tracefile import TraceError, record, write
+
+        # A step that leads out of bounds is the end of what is modelled, and no step of a run.
+        inside = [step for step in walked.steps if not step.state.bound]
+        try:
+            write(save, record(selected, inside, fixes))
+        except TraceError as error:
+            raise Failure(str(error)) from error
 
 
 @click.command()

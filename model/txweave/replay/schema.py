@@ -16,6 +16,34 @@ class SchemaError(Exception):
     """The server does not take the schema or its data."""
 
 
+def setup(model: BoundModel, *, timed: bool) -> list[str]:
+    """Statements that fill a schema which is there, and first in the search path: the clock, the tables, the data."""
+    texts: list[str] = []
+    if timed:
+        # A sequence is outside of all transactions, so that every session sees the clock at once.
+        texts.append(f"CREATE SEQUENCE {CLOCK} MINVALUE 0 START 0")
+        clock = f"(SELECT last_value FROM {CLOCK}) * INTERVAL '1 microsecond'"
+        began = "current_setting('txweave.began')::bigint * INTERVAL '1 microsecond'"
+        for name, text in (("clock_timestamp", clock), ("now", began)):
+            body = f"SELECT TIMESTAMP '{EPOCH}' + {text}"
+            kind = "VOLATILE" if name == "clock_timestamp" else "STABLE"
+            texts.append(f"CREATE FUNCTION {name}() RETURNS timestamp LANGUAGE sql {kind} AS $$ {body} $$")
+        texts.append(began_at(0))
+    texts.extend(text.value.strip().rstrip(";") for text in (*model.source.schema, *model.source.ghost))
+    texts.extend(sql_of(statement) for statement in model.data)
+    return texts
+
+
+def began_at(clock: int) -> str:
+    """Tells a session when its next transaction begins, for ``now()``."""
+    return f"SET txweave.began TO '{clock}'"
+
+
+def tick(clock: int, schema: str = "") -> str:
+    """Sets the clock of a schema, or of the first in the search path."""
+    return f"SELECT setval('{schema + '.' if schema else ''}{CLOCK}', {clock})"
+
+
 def create(server: Server, model: BoundModel, timed: bool) -> str:
     """A fresh schema with the model's tables and data; its name.
 
@@ -23,20 +51,7 @@ def create(server: Server, model: BoundModel, timed: bool) -> str:
         SchemaError: the server does not take it.
     """
     schema = server.create_schema()
-    texts = [f"SET search_path TO {schema}, pg_catalog"]
-    if timed:
-        # A sequence is outside of all transactions, so that every session sees the clock at once.
-        texts.append(f"CREATE SEQUENCE {CLOCK} MINVALUE 0 START 0")
-        clock = f"(SELECT last_value FROM {schema}.{CLOCK}) * INTERVAL '1 microsecond'"
-        began = "current_setting('txweave.began')::bigint * INTERVAL '1 microsecond'"
-        for name, text in (("clock_timestamp", clock), ("now", began)):
-            body = f"SELECT TIMESTAMP '{EPOCH}' + {text}"
-            kind = "VOLATILE" if name == "clock_timestamp" else "STABLE"
-            texts.append(f"CREATE FUNCTION {name}() RETURNS timestamp LANGUAGE sql {kind} AS $$ {body} $$")
-        texts.append("SET txweave.began TO '0'")
-    texts.extend(text.value.strip().rstrip(";") for text in (*model.source.schema, *model.source.ghost))
-    texts.extend(sql_of(statement) for statement in model.data)
-    texts.append("SET search_path TO pg_catalog")
+    texts = [f"SET search_path TO {schema}, pg_catalog", *setup(model, timed=timed), "SET search_path TO pg_catalog"]
     try:
         server.monitor.run(";\n".join(texts))
     except RuntimeError as error:

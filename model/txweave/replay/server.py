@@ -12,6 +12,7 @@ import tempfile
 import time
 import warnings
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -46,6 +47,7 @@ class Server:
         self.local = wheel is not None and self._may_signal()
         self._idle: list[Session] = []
         self._used: list[Session] = []
+        self._schemas: list[str] = []
 
     @classmethod
     def start(cls, dsn: str | None = None) -> Server:
@@ -82,9 +84,13 @@ class Server:
         self.close()
 
     def close(self) -> None:
-        """End all sessions; stop and remove a server that we started."""
-        for session in (*getattr(self, "_used", ()), *getattr(self, "_idle", ())):
+        """End all sessions, drop the schemas that are left, stop and remove a server that we started."""
+        sessions = (*getattr(self, "_used", ()), *getattr(self, "_idle", ()))
+        for session in sessions:
             self.resume(session)
+        if self._wheel is None and hasattr(self, "monitor"):
+            self._clear_up(sessions)
+        for session in sessions:
             session.close()
         if hasattr(self, "monitor"):
             self.monitor.close()
@@ -97,16 +103,40 @@ class Server:
             shutil.rmtree(self._directory, ignore_errors=True)
             self._directory = None
 
+    def _clear_up(self, sessions: Iterable[Session]) -> None:
+        """On the user's server nothing stays, even where we were interrupted in the middle of a statement."""
+        schemas = getattr(self, "_schemas", [])
+        if not schemas:
+            return
+        with suppress(ConnectionError, RuntimeError):
+            janitor = Session(connect(self.dsn))
+            # A transaction that is open holds locks, which a DROP would wait for.
+            for session in (*sessions, self.monitor):
+                janitor.run(f"SELECT pg_terminate_backend({session.pid}, 5000)")
+            janitor.run("SET lock_timeout TO '20s'")
+            for name in list(schemas):
+                janitor.run(f"DROP SCHEMA IF EXISTS {name} CASCADE")
+            schemas.clear()
+            janitor.close()
+
     # ------------------------------------------------------------------------------------------------------ sessions
 
     def session(self, schema: str) -> Session:
         """A session whose names are those of ``schema``."""
         session = self._idle.pop() if self._idle else Session(connect(self.dsn))
-        session.run(
-            f"SET search_path TO {schema}, pg_catalog; SET deadlock_timeout TO '1h'; SET timezone TO 'UTC'; "
-            "SET client_min_messages TO error; SET default_transaction_isolation TO 'read committed'"
-        )
         self._used.append(session)
+        session.run(
+            f"SET search_path TO {schema}, pg_catalog; SET timezone TO 'UTC'; SET client_min_messages TO error; "
+            "SET default_transaction_isolation TO 'read committed'"
+        )
+        try:
+            session.run("SET deadlock_timeout TO '1h'")
+        except RuntimeError as error:
+            role = self.monitor.run("SELECT quote_ident(current_user)").rows[0][0]
+            raise ServerError(
+                f"the server does not let us say who is the victim of a deadlock ({error}); "
+                f"as a superuser: GRANT SET ON PARAMETER deadlock_timeout TO {role}"
+            ) from None
         return session
 
     def release(self, session: Session) -> None:
@@ -197,13 +227,19 @@ class Server:
     def create_schema(self) -> str:
         """A new schema."""
         name = f"txweave_{uuid4().hex[:12]}"
-        self.monitor.run(f"CREATE SCHEMA {name}")
+        self._schemas.append(name)
+        try:
+            self.monitor.run(f"CREATE SCHEMA {name}")
+        except RuntimeError as error:
+            self._schemas.remove(name)
+            raise ServerError(f"the server does not let us make a schema: {error}") from None
         return name
 
     def drop_schema(self, name: str) -> None:
         """Drop a schema that we made."""
         assert name.startswith("txweave_")
         self.monitor.run(f"DROP SCHEMA {name} CASCADE")
+        self._schemas.remove(name)
 
 
 def _state(pid: int) -> str:

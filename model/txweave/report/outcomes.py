@@ -15,7 +15,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, assert_never
 
-from txweave.report.story import Place, Story, StoryStep
+from txweave.report.story import CALM, Place, Story, StoryStep
 from txweave.results import CaseResult, Exit, Finding, PropertyResult, Relation
 from txweave.spec.diagnostics import Diagnostic
 
@@ -206,7 +206,7 @@ def step_line(step: StoryStep) -> str:
     parts = [words]
     if step.note and step.note not in what and not any(event.startswith(step.note) for event in step.events):
         parts.append(step.note)
-    if step.outcome not in {"", "ok", "set", "tick", "waits"} and step.kind != "fault":
+    if step.outcome not in CALM and step.kind != "fault":
         parts.append(step.outcome.replace("_", " "))
     parts += [f"{name} = {value}" for name, value in step.returned]
     parts += step.events

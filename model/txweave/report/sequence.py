@@ -5,7 +5,7 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Iterable
 
-from txweave.report.story import Story, StoryStep
+from txweave.report.story import CALM, Story, StoryStep
 from txweave.view import RowChange
 
 WIDTH = 60
@@ -13,8 +13,6 @@ WIDTH = 60
 
 _PLAIN = set(" _.,=()'*+-/→")
 """Characters that mean nothing to Mermaid, besides letters and digits."""
-
-_CALM = {"", "ok", "waits", "set", "tick"}
 
 
 def sequence_diagram(story: Story) -> str:
@@ -50,7 +48,7 @@ def _step(step: StoryStep, me: str, everybody: str) -> Iterable[str]:
         yield f"{me}->>{target}: {_broken(number + (words or step.note or step.step or step.action))}"
         if step.note and words and not any(event.startswith(step.note) for event in step.events):
             yield f"Note over {me}: {_broken(step.note)}"
-        if step.outcome not in _CALM:
+        if step.outcome not in CALM:
             yield f"db--x{me}: {_broken(step.outcome.replace('_', ' '))}"
         if step.returned and words:
             yield f"db-->>{me}: {_broken(', '.join(f'{name} = {value}' for name, value in step.returned))}"

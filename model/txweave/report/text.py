@@ -359,7 +359,7 @@ class Writer:
             yield Text(f"{self.glyph('fault')} {step.note}", style="red")
         for line in _folded(clauses(step.sql, room), room):
             yield Text(line)
-        if step.kind == "step" and step.note:
+        if step.kind == "step" and step.note and step.outcome != "waits":  # for whom is among the events
             for line in _folded(step.note, room):
                 yield Text(line, style="italic")
         if step.kind != "fault" and step.outcome not in CALM:
