@@ -1,4 +1,4 @@
-"""Statements that are stopped in the middle: what a step or a wait of the model explains, and what not (see ``slowed.py``)."""
+"""Statements that are stopped in the middle: a step, a wait or a pause of the model explains them (see ``slowed.py``)."""
 
 from __future__ import annotations
 
@@ -6,8 +6,11 @@ import pytest
 from slowed import END, Happened, Model, run_slowed, specification, verdict
 from test_planted import no_second_look
 
+from txweave.engines import explicit
 from txweave.replay.conform import machine_of
+from txweave.replay.replay import replay
 from txweave.replay.server import Server
+from txweave.system.ground import ground
 
 SCHEMA = (
     "CREATE TABLE p (k INTEGER PRIMARY KEY, v INTEGER NOT NULL, u INTEGER NOT NULL);\n"
@@ -87,17 +90,24 @@ BEYOND: dict[str, tuple[str, list[str]]] = {
     # A cycle of two statements, each of which has locked one of two rows.
     "two-statements-in-a-cycle": (UPDATE, ["SELECT k FROM p WHERE v = 0 ORDER BY k DESC FOR UPDATE", END]),
 }
-"""What the server does and the model does not: the limits of the assumption, as docs/semantics.md tells them."""
+"""What no statement does that is one step, or waits where it meets a lock: here it pauses."""
 
 
 DOMAINS = {"p.k": [1, 2, 3], "p.v": [0, 1, 2], "p.u": [0, 1], "c.i": [1, 2, 3]}
 
 
-def slowed(server: Server, slow: str, others: list[str]) -> tuple[Model, Happened]:
+def model_of(slow: str, others: list[str], statements: str = "preemptible") -> Model:
+    """The model, whose statements may pause or not."""
+    document = specification(SCHEMA, DATA, DOMAINS, [text.format(gate="") for text in slow.split("; ")], others)
+    for role in document["scenarios"]["all"]["processes"].values():
+        role["statements"] = statements
+    return Model(machine_of(document))
+
+
+def slowed(server: Server, slow: str, others: list[str], statements: str = "preemptible") -> tuple[Model, Happened]:
     """The model, and what happened on the server when the statement was stopped between its first row and its second."""
-    texts = slow.split("; ")
-    model = Model(machine_of(specification(SCHEMA, DATA, DOMAINS, [text.format(gate="") for text in texts], others)))
-    happened = run_slowed(server, model.machine, [text.format(gate="gate(p.k) AND ") for text in texts], others)
+    model = model_of(slow, others, statements)
+    happened = run_slowed(server, model.machine, [text.format(gate="gate(p.k) AND ") for text in slow.split("; ")], others)
     assert happened is not None, "it does not stop"
     assert happened.begun, "it stops before its first row"
     return model, happened
@@ -113,7 +123,7 @@ def test_one_transaction_inside_a_statement_is_explained_by_a_step_or_a_wait(ser
 def test_a_wrong_rule_explains_less(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
     """One row is left alone after a second look, and another one came too late: both rules are needed."""
     no_second_look(monkeypatch)
-    model, happened = slowed(server, *INSIDE["update-one-leaves-and-one-comes"])
+    model, happened = slowed(server, *INSIDE["update-one-leaves-and-one-comes"], statements="atomic")
     assert happened.slow[0].affected == 1
     assert not model.allows(happened)
 
@@ -125,15 +135,32 @@ def test_the_model_may_say_that_it_does_not_know(server: Server, name: str) -> N
 
 
 @pytest.mark.parametrize("name", BEYOND)
-def test_the_limits_of_the_assumption(server: Server, name: str) -> None:
-    """What no interleaving of the model gives; when one does, the limit is gone, and the documentation is to say so."""
+def test_a_statement_pauses(server: Server, name: str) -> None:
+    """No other interleaving gives this, and the pause does."""
     model, happened = slowed(server, *BEYOND[name])
-    assert not model.allows(happened)
-    assert not model.left
+    assert model.explains(happened), happened
+    without = model_of(*BEYOND[name], "atomic")
+    assert not without.allows(happened)
+    assert not without.left
+    assert "slow: nobody comes into the middle of slow.s0" in without.machine.system.assumptions
+
+
+def test_a_story_with_a_pause_is_not_replayed(server: Server) -> None:
+    """Nothing was compared, and that is said."""
+    slow, others = BEYOND["two-statements-in-a-cycle"]
+    document = specification(SCHEMA, DATA, DOMAINS, [text.format(gate="") for text in slow.split("; ")], others)
+    document["properties"] = {"fails": {"never": "SELECT id FROM slow WHERE status = 'failed'"}}
+    machine = machine_of(document)
+    trace = explicit.check(ground(machine.system)).verdicts["fails"].trace
+    assert trace is not None
+    assert [step.action.action.info.outcome for step in trace.steps].count("pauses") == 1
+    result = replay(server, machine, trace)
+    assert (result.outcome, result.steps) == ("cannot be replayed", 0)
+    assert "stops in the middle of" in result.detail
 
 
 def test_generated_statements(server: Server) -> None:
-    """They are explained, or meet one of the limits that are known."""
+    """They are explained, or meet one of the limits that are told."""
     found = [verdict(server, f"slow.{number}") for number in range(1000, 1080)]
     assert not [story for word, story in found if word == "not explained"]
     assert sum(word == "explained" for word, _ in found) >= 15

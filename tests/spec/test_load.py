@@ -140,6 +140,7 @@ def test_everything_is_read():
         ("a_sql", "Timeout"),
     ]
     assert (role.fair, role.restart, role.forever) == ("strong", True, ("crash", "serialization"))
+    assert role.statements == "atomic"
     assert [t.value for t in got.scenarios["main-one"].truncate] == ["job", "job.state"]
     assert [type(p.formula).__name__ for p in got.properties.values()] == [
         "Never",

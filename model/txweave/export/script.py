@@ -198,6 +198,10 @@ class _Writer:
             self.belief = after
             self.commands.append(replace(make, kind="clock", sql=tick(self.clock)))
             return
+        if op.kind in ("pause", "go on"):
+            raise InexpressibleError(
+                f"step {number}: {title} stops in the middle of its statement, which a server does not do on demand"
+            )
         if op.kind in ("statement", "resume", "transaction"):
             self._alternatives(number, title, before, after, move)
         if op.kind == "resume":

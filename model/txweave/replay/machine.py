@@ -21,6 +21,9 @@ from txweave.trace import State
 Ids = Mapping[Elem, int]
 """The generated ids on the server, by the row slots of the model."""
 
+PAUSES = "pauses"
+"""The outcome of a step that stops in the middle of a statement."""
+
 EPOCH = "2000-01-01 00:00:00"
 """The program's clock begins here."""
 
@@ -56,7 +59,8 @@ class Move:
 class Op:
     """What is done to the server for an action; equal for actions that differ only in what the server answers.
 
-    ``kind``: statement, resume, transaction, choose, set, deadlock, crash, hang, error, commit error, tick.
+    ``kind``: statement, resume, transaction, choose, set, deadlock, crash, hang, error, commit error, tick; pause (the
+    statement stops in the middle) and go on (after that), which cannot be done to a server.
     """
 
     kind: str
@@ -320,6 +324,10 @@ class Machine:
         assert process is not None
         match node:
             case bound.Execute(statement):
+                if info.outcome == PAUSES:
+                    return Op("pause", process, info.procedure, info.step)
+                if self.point(belief.state, process).paused:
+                    return Op("go on", process, info.procedure, info.step, into=bool(node.into))
                 if self.point(belief.state, process).waiting:
                     return Op("resume", process, info.procedure, info.step, into=bool(node.into))
                 names = self._bindings(belief, action, info.bindings, statement, clock)
@@ -420,7 +428,8 @@ class Machine:
         node = self.node(action)
         assert isinstance(node, bound.Execute)
         assert action.actor is not None
-        return bool(node.into or node.rows or node.affected) or not self.point(belief.state, action.actor).waiting
+        point = self.point(belief.state, action.actor)
+        return bool(node.into or node.rows or node.affected) or not (point.waiting or point.paused)
 
     def fresh(self, belief: Belief, after: Belief, process: Elem) -> dict[str, tuple[Elem, ...]]:
         """The slots that got a new row, of tables with generated ids; also those of rows that were there while it waited."""

@@ -13,7 +13,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from types import TracebackType
 
-from txweave.replay.machine import SQLSTATES, Belief, Expected, Machine, Move, Op, plain
+from txweave.replay.machine import PAUSES, SQLSTATES, Belief, Expected, Machine, Move, Op, plain
 from txweave.replay.order import OrderError, at_once
 from txweave.replay.schema import began_at, contents, create, tick
 from txweave.replay.server import Server
@@ -161,6 +161,8 @@ class Replay:
             "error": self._error,
             "commit error": self._transaction,
             "deadlock": self._deadlock,
+            "pause": self._not_possible,
+            "go on": self._not_possible,
         }[op.kind]
         self.step += 1
         try:
@@ -206,6 +208,11 @@ class Replay:
             self.hung.add(op.process)
         self._note(op, op.detail or "")
         self._keep(op, [self.machine.successor(b, a, self.clock) for b, a in candidates], (), "")
+
+    def _not_possible(self, op: Op, candidates: list[tuple[Belief, Move]]) -> None:
+        """A server does not stop in the middle of a statement when one wants it to."""
+        del candidates
+        raise NotPossibleError(str(op))
 
     def _tick(self, op: Op, candidates: list[tuple[Belief, Move]]) -> None:
         self.beliefs = list(dict.fromkeys(self.machine.successor(b, a, self.clock) for b, a in candidates))
@@ -625,7 +632,8 @@ class Replayed:
     """The result of replaying a trace.
 
     ``outcome``: ``agrees``; ``diverged (allowed)`` (the server took another branch that the model allows as well); ``diverged``;
-    ``left the model`` (a bound).  ``steps``: how many were compared.  ``log`` tells every step.
+    ``left the model`` (a bound); ``cannot be replayed`` (a statement stops in the middle: nothing was compared).
+    ``steps``: how many were compared.  ``log`` tells every step.
     """
 
     outcome: str
@@ -641,6 +649,11 @@ def replay(server: Server, machine: Machine, trace: Trace) -> Replayed:
     On a server whose backends cannot be stopped, processes that wait go on as soon as they can; there the trace is put into
     that order first, as far as that is possible.
     """
+    for number, taken in enumerate(trace.steps, 1):
+        if taken.action.action.info.outcome == PAUSES:
+            info = taken.action.action.info
+            why = f"step {number} stops in the middle of {info.procedure}.{info.step}, which a server does not do on demand"
+            return Replayed("cannot be replayed", 0, why)
     if not server.local:
         with suppress(OrderError):
             trace = at_once(machine, trace)

@@ -17,7 +17,7 @@ from txweave.system.ground import GroundAction, GroundProperty, GroundRows
 from txweave.trace import State, Trace
 from txweave.view import ProcessState, RowChange, StateDiff, StateView, Values, Viewer, diff
 
-CALM = frozenset({"", "ok", "ok after waiting", "waits", "waits again", "pauses", "set", "tick"})
+CALM = frozenset({"", "ok", "ok after waiting", "ok after a pause", "waits", "waits again", "pauses", "set", "tick"})
 """Outcomes of steps with which nothing went wrong."""
 
 

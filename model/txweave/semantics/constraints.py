@@ -46,6 +46,7 @@ def check_row(
     old: State | None = None,
     stay: Callable[[State], None] | None = None,
     claimed: int = 0,
+    pause: bool = False,
 ) -> list[Outcome]:
     """The ways in which a row that was written (``after``) passes or fails its constraints.
 
@@ -55,7 +56,7 @@ def check_row(
     constraints to look at. ``values`` are the row's, when it is not in ``after``.  ``old`` is the state before the row was
     written, if that is not ``before``.  A wait for a parent keeps what was written (``parents``); ``stay`` notes in the state what
     is left to do after it; without it the wait leads out of the modelled ground.  ``claimed`` is the number of unique keys that
-    have been checked already.
+    have been checked already.  ``pause``: it may also stop before it looks for a parent.
     """
     found: list[Outcome] = []
     passed: list[Expr] = []
@@ -87,6 +88,11 @@ def check_row(
             continue
         parent = x.local(key.parent, key.parent)
         there, busy = parent_of(ctx, after, key, values, parent, required)
+        if pause and stay is not None:
+            stands = final.copy()
+            stay(stands)
+            note = "has written its row, and looks for the parent later"
+            found.append(Outcome("pause parents", x.conj(*passed, required), stands, "pauses", note=note))
         for other, condition in busy:
             found.append(_wait_for_parent(ctx, final, x.conj(*passed, condition), other, stay, table.name))
         passed.append(x.neg(x.disj(*(x.exists((other,), condition) for other, condition in busy))))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, fields, is_dataclass
 
 from txweave.semantics.relations import Reader, Relations
@@ -14,6 +14,20 @@ from txweave.spec.text import Span
 from txweave.sql import tree
 from txweave.system import expr as x
 from txweave.system.expr import Domain, Expr, Local
+
+
+@dataclass(frozen=True)
+class Pause:
+    """Where another process may come into the middle of a statement (:mod:`txweave.semantics.pauses`).
+
+    ``late``: between its snapshot and its first lock; ``partly``: when some rows are locked and others are not; ``parents``: when
+    its rows are written, and their parents not looked for yet; ``gap``: where the model does not stop it.
+    """
+
+    late: bool = False
+    partly: bool = False
+    parents: bool = False
+    gap: bool = False
 
 
 @dataclass
@@ -31,6 +45,8 @@ class World:
     """For each role, how many savepoints it may have open at once."""
     notes: set[str] = field(default_factory=set)
     """Sentences on approximations that were needed."""
+    pauses: Callable[[str, tree.Statement], Pause] = lambda _role, _statement: Pause()
+    """Where a statement of a role may pause."""
 
 
 @dataclass
@@ -49,6 +65,10 @@ class Context:
         for role in self.world.roles:
             if role != self.role or self.world.counts[role] > 1:
                 yield role
+
+    def pause(self, statement: tree.Statement) -> Pause:
+        """Where a statement of this process may pause."""
+        return self.world.pauses(self.role, statement)
 
     def variable(self, name: str) -> str:
         """The state function of a variable."""

@@ -22,9 +22,19 @@ Going = tuple[Expr, tuple[Local, ...], State, tuple[Expr, ...]]
 
 
 def find_parents(
-    ctx: Context, node: bound.Execute, statement: tree.Insert, origin: State, going: list[Going], inserted: set[Expr]
+    ctx: Context,
+    node: bound.Execute,
+    statement: tree.Insert,
+    origin: State,
+    going: list[Going],
+    inserted: set[Expr],
+    earlier: Callable[[Expr], Expr] = lambda _row: x.FALSE,
+    start: int = 0,
 ) -> list[Outcome]:
-    """Foreign keys, which are looked at when all rows are there, and the end of the statement."""
+    """Foreign keys, which are looked at when all rows are there, and the end of the statement.
+
+    ``earlier`` says which rows were written before the statement's row number ``start``, where it waited or paused.
+    """
     table = ctx.world.storage.schema.tables[statement.table]
     found: list[Outcome] = []
     for number in range(len(statement.rows) if table.foreign_keys else 0):
@@ -44,6 +54,7 @@ def find_parents(
                 redo_allowed=False,
                 parts=frozenset({PARENTS}),
                 stay=partial(_stay, ctx, node, table.name, left, slots),
+                pause=ctx.pause(statement).parents and number == 0,
             ):
                 whole = outcome.given(guard, params)
                 if outcome.exit == "ok":
@@ -52,7 +63,7 @@ def find_parents(
                     found.append(whole)
         going = following
     for guard, params, current, slots in going:
-        found.extend(_finish(ctx, node, statement, current, guard, params, slots))
+        found.extend(_finish(ctx, node, statement, current, guard, params, slots, earlier, start))
     return found
 
 
@@ -99,16 +110,20 @@ def _finish(
     guard: Expr,
     params: tuple[Local, ...],
     slots: tuple[Expr, ...],
+    earlier: Callable[[Expr], Expr],
+    start: int,
 ) -> list[Outcome]:
     """RETURNING and the row count; a slot is NULL where ON CONFLICT DO NOTHING inserted nothing."""
     rows = [slot for slot in slots if slot is not x.NULL]
     row = x.local(statement.table, statement.table)
-    condition = x.disj(*(x.equal(row, slot) for slot in rows))
+    condition = x.disj(earlier(row), *(x.equal(row, slot) for slot in rows))
     branches = _returned(ctx, statement, state, row, condition)
-    outcomes = results.deliver(
-        ctx, node, state, guard, branches, x.const(len(rows)), one=len(rows) <= 1, label="ok" if rows else "nothing inserted"
-    )
-    return [o.given(x.TRUE, params) for o in outcomes]
+    total = x.count((row,), condition) if start else x.const(len(rows))
+    one = len(statement.rows) <= 1 if start else len(rows) <= 1
+    label = "ok after waiting" if start else "ok" if rows else "nothing inserted"
+    outcomes = results.deliver(ctx, node, state, guard, branches, total, one=one, label=label)
+    counts = not start or bool(node.into or node.rows or node.affected)
+    return [(o if counts else o.uncounted()).given(x.TRUE, params) for o in outcomes]
 
 
 def _returned(ctx: Context, statement: tree.Insert, state: State, row: Local, condition: Expr) -> list[Branch]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 
 from txweave.semantics import waiting
@@ -32,30 +33,71 @@ def row_values(ctx: Context, statement: tree.Insert, row: tuple[tree.Expr | None
     return values
 
 
-def insert(ctx: Context, node: bound.Execute, statement: tree.Insert, state: State) -> list[Outcome]:
-    """All outcomes of an INSERT."""
+def insert(ctx: Context, node: bound.Execute, statement: tree.Insert, state: State, start: int = 0) -> list[Outcome]:
+    """All outcomes of an INSERT, from its row number ``start`` on: those before are written, and it has waited or paused then."""
     if statement.query is not None:
         return insert_select(ctx, node, statement, state)
     table = ctx.world.storage.schema.tables[statement.table]
     simple = not any(isinstance(n, tree.ScalarQuery | tree.Exists | tree.InQuery) for n in walk(statement.rows))
+    stops = simple and not table.foreign_keys
+    earlier = _written_before(ctx, node, statement, state, start)
+    if start:
+        state = state.copy()
+        waiting.clear(ctx, state)
     # One row after the other, each seeing those before it; (guard, params, state, slots of the rows that were inserted).
     going: list[Going] = [(x.TRUE, (), state.copy(), ())]
     ended: list[Outcome] = []
     snapshot = ctx.env(state)
     inserted: set[Expr] = set()
-    for number, row in enumerate(statement.rows):
-        following = []
+    for number, row in enumerate(statement.rows[start:], start):
+        following: list[Going] = []
         for guard, params, current, slots in going:
             values = row_values(ctx, statement, row, snapshot)
-            redo_allowed = simple and number == 0
-            for outcome, slot in _one(ctx, statement, table, current, state, values, inserted, slots, redo_allowed=redo_allowed):
+            redo_allowed = stops or (simple and number == 0)
+            origin = current if stops else state
+            twice = _any_of(earlier, slots)
+            for outcome, slot in _one(ctx, statement, table, current, origin, values, inserted, twice, redo_allowed=redo_allowed):
                 whole = outcome.given(guard, params)
                 if outcome.exit == "ok":
                     following.append((whole.guard, whole.params, outcome.state, (*slots, slot)))
+                elif outcome.exit == "redo" and number:
+                    ended.append(replace(whole, exit=f"row {number}", state=_so_far(ctx, node, statement, outcome.state, twice)))
                 else:
                     ended.append(whole)
         going = following
-    return [*ended, *find_parents(ctx, node, statement, state, going, inserted)]
+        if stops and ctx.pause(statement).partly and number + 1 < len(statement.rows):
+            for guard, params, current, slots in going:
+                stopped = _so_far(ctx, node, statement, current, _any_of(earlier, slots))
+                note = "stops with some of its rows written, and goes on later"
+                ended.append(Outcome(f"pause row {number + 1}", guard, stopped, "pauses", params, note=note))
+    return [*ended, *find_parents(ctx, node, statement, state, going, inserted, earlier, start)]
+
+
+def _any_of(earlier: Callable[[Expr], Expr], slots: tuple[Expr, ...]) -> Callable[[Expr], Expr]:
+    """That a row is one of these, or one of the earlier ones."""
+    return lambda row: x.disj(earlier(row), *(x.equal(row, slot) for slot in slots if slot is not x.NULL))
+
+
+def _keeps(node: bound.Execute, statement: tree.Insert) -> bool:
+    """Whether it matters which rows an INSERT has written when it stands between two of them."""
+    updates = statement.on_conflict is not None and statement.on_conflict.sets is not None
+    return bool(node.into or node.rows or node.affected) or updates
+
+
+def _written_before(ctx: Context, node: bound.Execute, statement: tree.Insert, held: State, start: int) -> Callable[[Expr], Expr]:
+    """That an INSERT which stood before its row number ``start`` had written a row."""
+    if not start or not _keeps(node, statement):
+        return lambda _row: x.FALSE
+    return lambda row: x.truth(held.read(waiting.got(ctx.world, ctx.role, statement.table), ctx.process, row))
+
+
+def _so_far(ctx: Context, node: bound.Execute, statement: tree.Insert, state: State, written: Callable[[Expr], Expr]) -> State:
+    """The state in which an INSERT stands between two rows."""
+    if _keeps(node, statement):
+        name = waiting.got(ctx.world, ctx.role, statement.table)
+        state = state.copy()
+        state.write_all(name, lambda p, r: (x.equal(p, ctx.process), written(r)))
+    return state
 
 
 def _one(
@@ -66,13 +108,13 @@ def _one(
     origin: State,
     values: dict[str, Expr],
     inserted: set[Expr],
-    earlier: tuple[Expr, ...],
+    earlier: Callable[[Expr], Expr],
     *,
     redo_allowed: bool,
 ) -> list[tuple[Outcome, Expr]]:
     """One row: inserted (with its slot, which is added to ``inserted``), refused, waiting, or left to ON CONFLICT.
 
-    ``earlier`` are the slots that the statement has written already.
+    ``earlier`` says which rows the statement has written already.
     Foreign keys are looked at later.
     """
     storage, name = ctx.world.storage, table.name
@@ -155,7 +197,7 @@ def _conflict_update(
     values: dict[str, Expr],
     guard: Expr,
     arbiters: list[tree.Unique],
-    earlier: tuple[Expr, ...],
+    earlier: Callable[[Expr], Expr],
     redo_allowed: bool,
 ) -> list[tuple[Outcome, Expr]]:
     """ON CONFLICT DO UPDATE: the existing row is locked, and updated in its newest version if the condition holds."""
@@ -175,7 +217,7 @@ def _conflict_update(
         same.append(x.conj(*parts))
     existing = x.conj(storage.visible(state, name, row, ctx.process, ctx.role), x.disj(*same))
     # No statement writes a row twice this way.
-    twice = x.disj(*(x.equal(row, slot) for slot in earlier if slot is not x.NULL))
+    twice = earlier(row)
     if twice is not x.FALSE:
         found.append((failed(x.conj(guard, x.exists((row,), x.conj(existing, twice))), origin, "cardinality_violation"), x.NULL))
         guard = x.conj(guard, x.neg(x.exists((row,), x.conj(existing, twice))))

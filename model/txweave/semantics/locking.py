@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 
 from txweave.semantics import results, waiting
@@ -39,6 +40,10 @@ class Locking(RowByRow):
         self.keyed = not self.joined and keyed(query.where, self.source, self.storage.schema.tables[self.table])
         self.subqueries = outermost_subqueries(query.where)
         self.limit = limit_of(query)
+        if self.limit is not None and self.limit > 1:
+            self.counts = True
+        updated = self.storage.uses[self.table].updated
+        self.moving = any(isinstance(n, tree.ColumnRef) and n.column in updated for k in query.order_by for n in walk(k.expression))
 
     def where(self) -> tree.Expr | None:
         """The WHERE."""
@@ -50,7 +55,36 @@ class Locking(RowByRow):
             return self._unless_changed(state, super().outcomes(state, resumed), resumed)
         if self.wait == "wait" and not self.joined and self.limit == 1:
             return self._unless_changed(state, self._first(state, resumed), resumed)
-        return self._at_once(state)
+        return self._unless_changed(state, self._later(state), resumed) if resumed else self._at_once(state)
+
+    def earlier(self, state: State, held: State | None, row: Local) -> Callable[[Expr, Expr], Expr] | None:
+        """As ORDER BY says, of the values in the statement's snapshot."""
+        keys = self.query.order_by
+        if not keys:
+            return None
+        order = self._order(state, held, row)
+
+        def before(a: Expr, b: Expr) -> Expr:
+            first, second = ([x.substitute(term, {row: r}) for term in order] for r in (a, b))
+            return ordered_before(self.world.terms, keys, tuple(first), tuple(second))
+
+        return before
+
+    def _order(self, state: State, held: State | None, row: Local) -> tuple[Expr, ...]:
+        """The terms of ORDER BY in the statement's snapshot."""
+        if held is not None and self.moving:
+            return tuple(held.read(self._place_in_order(n), self.ctx.process, row) for n in range(len(self.query.order_by)))
+        env = self.env(state, row, {})
+        return tuple(self.world.terms.value(key.expression, env) for key in self.query.order_by)
+
+    def keep_order(self, before: State, held: State | None, after: State, row: Local, left: Expr) -> None:
+        """The terms of ORDER BY, if they may change."""
+        for number, term in enumerate(self._order(before, held, row) if self.moving else ()):
+            value = x.ite(left, term, x.NULL)
+            after.write_all(
+                self._place_in_order(number),
+                lambda p, r, value=value: (x.equal(p, self.ctx.process), x.substitute(value, {row: r})),
+            )
 
     def watched(self) -> list[str]:
         """KEY SHARE does not look a second time at a row whose key is the same: it returns what the snapshot had."""
@@ -109,7 +143,71 @@ class Locking(RowByRow):
             some = x.exists(branch.locals, x.conj(branch.condition, busy))
             found.append(out(some, state, f"waiting in a join or with LIMIT ({self.table})"))
             found.extend(o.given(x.neg(some)) for o in self._take(state, branch, x.FALSE))
+        if not self.joined:
+            self.plan()
+            row = x.local(self.source, self.table)
+            rest = self.candidates(state, row)
+            busy = x.conj(rest, self.conflicting(state, row, {}))
+            found.extend(self.pauses(state, rest, rest, x.FALSE, busy, row, x.FALSE, held=None, kept={}, stood=False))
         return found
+
+    def _later(self, state: State) -> list[Outcome]:
+        """After a pause, where it does not wait: what is left of its rows, in their newest version."""
+        ctx, table = self.ctx, self.table
+        row = x.local(self.source, table)
+        base = state.copy()
+        waiting.clear(ctx, base)
+        rest, done = self.left(state, row), self.dealt(state, row)
+        there = self.storage.visible(state, table, row, ctx.process, ctx.role)
+        self.plan()
+        kept = self.kept_in_pause(state, row)
+        where = self.where()
+        matches = x.TRUE if where is None else self.world.terms.true(where, self.env(state, row, kept))
+        busy = x.conj(rest, there, self.conflicting(state, row, kept))
+        free = x.conj(rest, there, x.neg(busy))
+        found: list[Outcome] = []
+        bad: Expr = x.FALSE
+        if self.wait == "wait":
+            bad = x.exists((row,), busy)
+            found.append(out(bad, state, f"waiting in a join or with LIMIT ({table})"))
+        else:
+            hidden = self._hidden(state, row)
+            if hidden is not x.FALSE:
+                bad = x.exists((row,), x.conj(rest, there, hidden))
+                found.append(out(bad, state, f"KEY SHARE {self.wait.upper()} of a row that was updated before ({table})"))
+        # A row is locked before it is looked at: NOWAIT fails whether it still matches or not.
+        reached = x.conj(free, matches) if self.wait == "skip locked" else x.disj(busy, x.conj(free, matches))
+        paused = self.pauses(
+            base, rest, x.conj(free, matches), x.conj(free, x.neg(matches)), busy, row, done, held=state, kept=kept, stood=True
+        )
+        found.extend(o.given(x.neg(bad)) for o in paused)
+        earlier = self.earlier(state, state, row)
+        for number in range(1 if self.limit is None else max(self.limit, 1)):
+            # So many rows it has already.
+            so_far = x.TRUE if self.limit is None or self.limit <= 1 else x.equal(x.count((row,), done), x.const(number))
+            branch = Branch((row,), reached, (), self._order(state, state, row))
+            choices: list[tuple[tuple[Local, ...], Expr, Branch]] = [((), x.TRUE, branch)]
+            if self.limit is not None:
+                choices = results.limited(ctx, branch, self.query.order_by, self.limit - number)
+            for params, condition, chosen in choices:
+                condition = x.conj(so_far, condition, x.neg(bad))
+                fails = x.conj(condition, x.exists((row,), x.conj(chosen.condition, busy)))
+                found.append(failed(fails, state, "lock_not_available", params=params))
+                after = base.copy()
+                passed = x.conj(free, x.neg(matches))
+                if self.limit is not None and len(params) == self.limit - number:
+                    # With all that it wants it looks no further.
+                    other = x.local(self.source, table)
+                    last = x.FALSE if earlier is None else earlier(row, other)
+                    passed = x.conj(passed, x.exists((other,), x.conj(x.substitute(chosen.condition, {row: other}), last)))
+                self.lock_only(after, passed, row)
+                self.storage.lock_all(after, table, chosen.condition, row, self.mode, ctx.process, ctx.role)
+                now = x.disj(done, chosen.condition)
+                for outcome in self.finish(after, now, row, x.TRUE, "ok after a pause", "goes on"):
+                    last_outcome = outcome if self.counts else outcome.uncounted()
+                    found.append(last_outcome.given(x.conj(condition, x.neg(fails)), params))
+        plans, canonical = self.chosen_plans(state, row)
+        return [o.given(canonical, plans) for o in found]
 
     def _hidden(self, state: State, row: Expr) -> Expr:
         """The row is held against KEY SHARE by somebody who may first have updated it.
@@ -164,18 +262,18 @@ class Locking(RowByRow):
         ctx, table, terms = self.ctx, self.table, self.world.terms
         row, here = x.local(self.source, table), x.local(table, table)
         found: list[Outcome] = []
-        updated = self.storage.uses[table].updated
-        moving = any(isinstance(n, tree.ColumnRef) and n.column in updated for k in self.query.order_by for n in walk(k.expression))
         place: Expr = x.TRUE
         base = state
+        woken = resumed == "wait"
         if resumed:
-            place = x.equal(state.read(waiting.at(self.world, ctx.role, table), ctx.process), here)
-            rest = x.truth(state.read(waiting.todo(self.world, ctx.role, table), ctx.process, row))
+            rest = self.left(state, row)
             base = state.copy()
             waiting.clear(ctx, base)
+        if woken:
+            place = x.equal(state.read(waiting.at(self.world, ctx.role, table), ctx.process), here)
             gone_now = x.neg(self.storage.visible(state, table, here, ctx.process, ctx.role))
             waiting.release_row(self.world, base, ctx.process, table, here, gone_now)
-        else:
+        if not resumed:
             rest = self.candidates(state, row)
         there = self.storage.visible(state, table, row, ctx.process, ctx.role)
         busy = x.conj(rest, there, waiting.conflicting(ctx, state, table, row, self.mode))
@@ -191,10 +289,7 @@ class Locking(RowByRow):
             where = self.where()
             matches = x.TRUE if where is None else terms.true(where, self.env(state, row, kept))
         eligible = x.conj(rest, there, x.disj(busy, matches))
-        env = self.env(state, row, {})
-        order = tuple(terms.value(k.expression, env) for k in self.query.order_by)
-        if resumed and moving:  # the order is that of the statement's snapshot
-            order = tuple(state.read(self._place_in_order(number), ctx.process, row) for number in range(len(order)))
+        order = self._order(state, state if resumed else None, row)
         mine = x.local(table, table)
 
         def at(node: Expr, place_: Expr) -> Expr:
@@ -205,17 +300,19 @@ class Locking(RowByRow):
 
         # The row that was waited for comes first: it was reached in order.
         first = x.neg(x.exists((row,), x.conj(eligible, earlier(mine))))
-        if resumed:
+        if woken:
             first = x.ite(at(eligible, here), x.equal(mine, here), first)
         chosen = x.conj(place, at(eligible, mine), first)
-        params = (here, mine, *choices) if resumed else (mine, *choices)
+        params = (here, mine, *choices) if woken else (mine, *choices)
         passed = base.copy()
         if resumed:
-            skipped = x.conj(rest, there, x.neg(busy), x.neg(matches), x.disj(x.equal(row, here), earlier(mine)))
+            skipped = x.conj(
+                rest, there, x.neg(busy), x.neg(matches), x.disj(x.equal(row, here) if woken else x.FALSE, earlier(mine))
+            )
             self.lock_only(passed, skipped, row)
         taken = passed.copy()
         self.storage.lock_all(taken, table, x.equal(row, mine), row, self.mode, ctx.process, ctx.role)
-        label = "ok after waiting" if resumed else "ok"
+        label = {"wait": "ok after waiting", "pause": "ok after a pause"}.get(resumed, "ok")
         for outcome in self.finish(taken, x.equal(row, mine), row, x.TRUE, label, ""):
             found.append(outcome.given(x.conj(chosen, x.neg(at(busy, mine))), params))
         nothing = base.copy()
@@ -223,8 +320,8 @@ class Locking(RowByRow):
             self.lock_only(nothing, x.conj(rest, there, x.neg(matches)), row)
         for outcome in self.finish(nothing, x.FALSE, row, x.TRUE, "no row", ""):
             none_left = x.conj(place, x.neg(x.exists((row,), eligible)))
-            found.append(outcome.given(none_left, (here, *choices) if resumed else choices))
-        for again in (False, True) if resumed else (False,):
+            found.append(outcome.given(none_left, (here, *choices) if woken else choices))
+        for again in (False, True) if woken else (False,):
             for other, condition in waiting.to_wait_for(ctx, state, table, mine, self.mode, first=again):
                 after = passed.copy()
                 after.write(waiting.at(self.world, ctx.role, table), (ctx.process,), mine)
@@ -235,19 +332,18 @@ class Locking(RowByRow):
                     waiting.todo(self.world, ctx.role, table),
                     lambda p, r, gone=gone: (x.equal(p, ctx.process), x.substitute(gone, {row: r})),
                 )
-                if resumed:
-                    self.keep_on(state, after, row, gone)
-                else:
-                    self._keep(state, after, row, rest)
-                for number, term in enumerate(order if moving else ()):
-                    value = x.ite(gone, term, x.NULL)
-                    after.write_all(
-                        self._place_in_order(number),
-                        lambda p, r, value=value: (x.equal(p, ctx.process), x.substitute(value, {row: r})),
-                    )
-                same = x.TRUE if not resumed else x.equal(mine, here) if again else x.neg(x.equal(mine, here))
+                self._stand(state, state if resumed else None, after, row, rest, gone)
+                same = x.TRUE if not woken else x.equal(mine, here) if again else x.neg(x.equal(mine, here))
                 guard = x.conj(chosen, at(busy, mine), same, condition)
                 found.append(Outcome("wait", guard, after, "waits", (*params, other), note="waits for"))
+        if not choices:
+            free = x.conj(rest, there, x.neg(busy), matches)
+            fails = x.conj(rest, there, x.neg(busy), x.neg(matches))
+            held = state if resumed else None
+            paused = self.pauses(
+                base, rest, free, fails if resumed else x.FALSE, busy, row, x.FALSE, held=held, kept=kept, stood=resumed == "pause"
+            )
+            found.extend(o.given(place, (here,) if woken else ()) for o in paused)
         return found
 
     def _place_in_order(self, number: int) -> str:

@@ -9,6 +9,7 @@ from txweave.semantics.context import UNKNOWN, World
 from txweave.semantics.infer import UnboundedError, infer_domains, reset_dead
 from txweave.semantics.initial import check_data
 from txweave.semantics.limits import refuse
+from txweave.semantics.pauses import Pauses
 from txweave.semantics.process import CRASHED, DONE, FAILED, HUNG, IDLE, Process, TooManyPathsError
 from txweave.semantics.properties import Observer
 from txweave.semantics.storage import Storage, data_rows
@@ -66,6 +67,7 @@ class Lowering:
         check_data(model, self.data, terms, self.report)
         self.report.check()
         self.world = World(self.functions, storage, terms, self.report, self.roles, self.counts)
+        self.world.pauses = Pauses(model, scenario, self.sizes).of
 
     def _compile(self) -> dict[str, Code]:
         codes = {}
@@ -209,6 +211,8 @@ class Lowering:
                     and name not in observed | live.get(IDLE, set())
                 ):
                     self.functions.functions[name] = replace(function, initial=None)
+        # Of two stories of one length the one without a pause is told.
+        actions.sort(key=lambda action: action.info.outcome == "pauses")
         timed = self._tick(actions, processes)
         sorts = tuple(
             [Sort(name, "rows", size) for name, size in self.sizes.items()]

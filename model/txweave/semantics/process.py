@@ -36,8 +36,8 @@ _MOST_SAVEPOINTS = 4
 @dataclass(frozen=True)
 class Config:
     """A place: instruction number, transaction (none, open, failed), open savepoints, remembered errors, before the first
-    step (``fresh``), and whether the process waits inside the statement (``wait`` for a row,
-    ``redo``, ``keys``, ``parents``)."""
+    step (``fresh``), and whether the process stands inside the statement: waits (``wait`` for a row,
+    ``redo``, ``keys``, ``parents``, ``row 1``, …), or has paused (``pause``, ``pause row 1``, …, ``pause parents``)."""
 
     pc: int
     transaction: str = "none"
@@ -45,6 +45,11 @@ class Config:
     errors: tuple[str, ...] = ()
     fresh: bool = False
     waiting: str = ""
+
+    @property
+    def paused(self) -> bool:
+        """Inside the statement, with nothing in the way."""
+        return self.waiting.startswith("pause")
 
 
 @dataclass(frozen=True)
@@ -162,7 +167,7 @@ class Process:
             else:
                 name = place.step + "".join(f"[{i}]" for i in place.indices)
                 if config.waiting:
-                    name += " (waiting)"
+                    name += " (in the middle)" if config.paused else " (waiting)"
                 if config.transaction == "failed":
                     name += " (transaction failed)"
             base, number = name, 2
@@ -177,7 +182,8 @@ class Process:
                 place.procedure,
                 place.step,
                 config.transaction,
-                bool(config.waiting),
+                bool(config.waiting) and not config.paused,
+                config.paused,
             )
         return name
 
@@ -339,6 +345,7 @@ class Process:
         del config
         if commit:
             waiting.outdate(self.world, state, self.process, self.name)
+            waiting.note_changes(self.world, state, self.process, self.name)
         self.world.storage.end(state, self.process, self.name, commit)
         if self.uses_now:
             state.write(f"{self.name}.~began", (self.process,), x.NULL)
@@ -426,7 +433,7 @@ class Process:
             if within.first <= config.pc < within.last:
                 now = x.apply(self.timer_function(timer), self.process)
                 state.write(self.timer_function(timer), (self.process,), x.ite(x.equal(now, x.NULL), x.const(0), now))
-        if config.waiting:
+        if config.waiting and not config.paused:
             at_wait = at
             at = x.conj(at, x.equal(x.apply(waiting.blocker(self.world, self.name), self.process), x.NULL))
             yield from self._deadlock(config, at_wait, state)
@@ -511,6 +518,7 @@ class Process:
         if config.transaction == "none" and self.uses_now:
             state.write(f"{self.name}.~began", (self.process,), x.const(0))
         here = replace(config, transaction="open", fresh=False)
+        self._note_gap(instruction)
         for outcome in execute(self.ctx, instruction.node, state, resumed=config.waiting):
             if outcome.guard is x.FALSE:
                 continue
@@ -548,6 +556,12 @@ class Process:
             else:
                 path = Path(outcome.guard, outcome.params, outcome.state, replace(here, waiting=outcome.exit))
                 yield from self._emit(config, at, [path], info)
+
+    def _note_gap(self, instruction: c.Execute) -> None:
+        """Tell where the model does not stop a statement that others could come into the middle of."""
+        if self.ctx.pause(instruction.node.statement).gap:
+            place = instruction.place
+            self.world.notes.add(f"{self.name}: nobody comes into the middle of {place.procedure}.{place.step}")
 
     def _deadlock(self, config: Config, at: Expr, state: State) -> Iterator[tuple[Action, Config | None]]:
         """The server breaks a cycle of waits by aborting one of those in it, any of them."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from txweave.semantics import waiting
 from txweave.semantics.context import UNKNOWN, Context, conjuncts, walk
@@ -15,8 +15,14 @@ from txweave.sql import tree
 from txweave.system import expr as x
 from txweave.system.expr import Expr, Local
 
-_MOST_ROWS = 6
+MOST_ROWS = 6
 """Up to this many rows, every subset that a statement may have locked before it waits is an outcome of its own."""
+
+
+PLANS = (
+    "after waiting, a subquery that depends on an updated column of the row waited for may be evaluated either way "
+    "(it depends on the plan): both are explored"
+)
 
 
 def outermost_subqueries(*parts: tree.Expr | None) -> list[tree.Expr]:
@@ -48,6 +54,9 @@ class RowByRow(ABC):
         self.subqueries: list[tree.Expr] = []
         self.wait = "wait"
         self.counts = bool(node.into or node.rows or node.affected)
+        self.pause = ctx.pause(node.statement)
+        self.limit: int | None = None
+        self._plans: dict[tree.Expr, tuple[Local, ...]] = {}
 
     # What the kinds of statements differ in ------------------------------------------------------------------------
 
@@ -109,10 +118,47 @@ class RowByRow(ABC):
     def outcomes(self, state: State, resumed: str) -> list[Outcome]:
         """All outcomes."""
         row = x.local(self.source, self.table)
+        self.plan()
         if resumed == "wait":
             return self._resume(state, row)
+        if resumed == "pause":
+            cleared = state.copy()
+            waiting.clear(self.ctx, cleared)
+            rest, done = self.left(state, row), self.dealt(state, row)
+            label, note = "ok after a pause", "goes on"
+            found = self._go_on(cleared, rest, row, done, x.TRUE, held=state, label=label, note=note, stood=True)
+            choices, canonical = self.chosen_plans(state, row)
+            return [o.given(canonical, choices) for o in found]
         chosen = self.candidates(state, row)
         return self._go_on(state, chosen, row, x.FALSE, x.TRUE, held=None, label="ok", note="")
+
+    def plan(self) -> None:
+        """Note the subqueries whose value after a pause depends on the plan, with a parameter for each row of the table."""
+        if self.pause.late or self.pause.partly:
+            size = self.storage.sizes[self.table]
+            nodes = [node for node in self.subqueries if self._open(node)]
+            self._plans = {node: tuple(x.local("plan", x.BOOL) for _ in range(size)) for node in nodes}
+        if self._plans:
+            self.world.notes.add(PLANS)
+
+    def left(self, state: State, row: Expr) -> Expr:
+        """A row that a statement which stands in the middle has still to deal with."""
+        return x.truth(state.read(waiting.todo(self.world, self.ctx.role, self.table), self.ctx.process, row))
+
+    def dealt(self, state: State, row: Expr) -> Expr:
+        """A row that it has dealt with, where that matters."""
+        if not self.counts or self.keyed:
+            return x.FALSE
+        return x.truth(state.read(waiting.got(self.world, self.ctx.role, self.table), self.ctx.process, row))
+
+    def earlier(self, state: State, held: State | None, row: Local) -> Callable[[Expr, Expr], Expr] | None:
+        """That one row is reached before another; None if the order is not determined."""
+        del state, held, row
+        return None
+
+    def keep_order(self, before: State, held: State | None, after: State, row: Local, left: Expr) -> None:
+        """Keep what decides about the order of the rows that are left."""
+        del before, held, after, row, left
 
     def _resume(self, state: State, row: Local) -> list[Outcome]:
         """After waiting for the row ``at``."""
@@ -120,14 +166,8 @@ class RowByRow(ABC):
         at = waiting.at(self.world, ctx.role, table)
         here = x.local(table, table)
         place = x.equal(state.read(at, ctx.process), here)
-        rest: Expr = (
-            x.FALSE
-            if self.keyed
-            else x.conj(x.truth(state.read(waiting.todo(self.world, ctx.role, table), ctx.process, row)), x.neg(x.equal(row, here)))
-        )
-        done: Expr = x.FALSE
-        if self.counts and not self.keyed:
-            done = x.truth(state.read(waiting.got(self.world, ctx.role, table), ctx.process, row))
+        rest: Expr = x.FALSE if self.keyed else x.conj(self.left(state, row), x.neg(x.equal(row, here)))
+        done = self.dealt(state, row)
         there = self.storage.visible(state, table, here, ctx.process, ctx.role)
         kept, choices = self._kept(state, here)
         busy = self.conflicting(state, here, kept)
@@ -173,11 +213,22 @@ class RowByRow(ABC):
         return found
 
     def _go_on(
-        self, state: State, rest: Expr, row: Local, done: Expr, guard: Expr, *, held: State | None, label: str, note: str
+        self,
+        state: State,
+        rest: Expr,
+        row: Local,
+        done: Expr,
+        guard: Expr,
+        *,
+        held: State | None,
+        label: str,
+        note: str,
+        stood: bool = False,
     ) -> list[Outcome]:
-        """Deal with the remaining rows: all of them, or up to one that must be waited for.
+        """Deal with the remaining rows: all of them, or up to one that must be waited for, or up to a pause.
 
-        ``held`` is the state that still has what the statement kept when it began to wait; None when it has not waited yet.
+        ``held`` is the state that still has what the statement kept when it began to wait or paused; None when it has just begun.
+        ``stood``: it goes on after a pause, and has done nothing yet.
         """
         ctx, table, fresh = self.ctx, self.table, held is None
         found: list[Outcome] = []
@@ -188,7 +239,9 @@ class RowByRow(ABC):
         locked_only: Expr = x.FALSE
         kept: dict[int, Expr] = {}
         unknown: Expr = x.FALSE
-        if held is not None:
+        if stood and held is not None:
+            kept = self.kept_in_pause(held, row)
+        elif held is not None:
             kept, unknown = self._kept_others(held, row, x.conj(rest, there))
         busy = x.conj(rest, x.TRUE if fresh else there, self.conflicting(state, row, kept))
         if not fresh:
@@ -210,6 +263,9 @@ class RowByRow(ABC):
                 if not (fresh or self.counts):
                     last = last.uncounted()
                 found.append(last.given(x.neg(blocked), outcome.params))
+        if not self.joined:
+            paused = self.pauses(state, rest, act, locked_only, busy, row, done, held=held, kept=kept, stood=stood)
+            found.extend(o.given(guard) for o in paused)
         if blocked is x.FALSE:
             return found
         if self.joined:
@@ -240,18 +296,17 @@ class RowByRow(ABC):
         taken: Expr = x.FALSE
         canonical: Expr = x.TRUE
         if not self.keyed and size > 1:
-            if size > _MOST_ROWS:
+            if size > MOST_ROWS:
                 self.world.report.error(
                     "M414",
                     ctx.span,
                     f"a statement that may wait could lock any subset of {size} rows of {table} before it does",
-                    f"lower the bound on {table} to {_MOST_ROWS}, or name one row by its key",
+                    f"lower the bound on {table} to {MOST_ROWS}, or name one row by its key",
                 )
                 return []
-            masks = tuple(x.local("taken", x.BOOL) for _ in range(size))
-            bits = [x.conj(x.equal(row, x.const(x.Elem(table, i))), x.truth(mask)) for i, mask in enumerate(masks)]
-            taken = x.disj(*bits)
-            canonical = x.forall((row,), x.implies(taken, x.conj(rest, x.neg(busy), x.neg(x.equal(row, here)))))
+            masks, taken = self._subset(row)
+            free = x.conj(rest, x.neg(busy), x.neg(x.equal(row, here)))
+            canonical = x.conj(x.forall((row,), x.implies(taken, free)), self._in_order(state, held, row, rest, taken, here))
         before = state
         state = state.copy()
         if locked_only is not x.FALSE:
@@ -289,12 +344,139 @@ class RowByRow(ABC):
                             waiting.got(self.world, ctx.role, table),
                             lambda p, r, dealt=dealt: (x.equal(p, ctx.process), x.substitute(dealt, {row: r})),
                         )
-                if held is None:
-                    self._keep(before, after, row, rest)
-                else:
-                    self.keep_on(held, after, row, x.conj(rest, x.neg(taken)))
+                self._stand(before, held, after, row, rest, x.conj(rest, x.neg(taken)))
                 guard = x.conj(is_busy, canonical, condition, first.guard)
                 found.append(Outcome("wait", guard, after, "waits", (here, *masks, other, *first.params), note="waits for"))
+        return found
+
+    def _subset(self, row: Local) -> tuple[tuple[Local, ...], Expr]:
+        """Parameters for any set of rows, and that ``row`` is in it."""
+        masks = tuple(x.local("taken", x.BOOL) for _ in range(self.storage.sizes[self.table]))
+        return masks, self._among(row, masks)
+
+    def _in_order(self, state: State, held: State | None, row: Local, rest: Expr, taken: Expr, here: Expr | None) -> Expr:
+        """The rows ``taken`` come before ``here``, and before all that are left: as ORDER BY says."""
+        earlier = self.earlier(state, held, row)
+        if earlier is None:
+            return x.TRUE
+        other = x.local(self.source, self.table)
+        left = x.conj(rest, x.neg(taken))
+        parts = [x.forall((row, other), x.implies(x.conj(left, x.substitute(taken, {row: other})), x.neg(earlier(row, other))))]
+        if here is not None:
+            parts.append(x.forall((row,), x.implies(left, x.neg(earlier(row, here)))))
+        return x.conj(*parts)
+
+    def _stand(self, before: State, held: State | None, after: State, row: Local, rest: Expr, left: Expr) -> None:
+        """Keep what the statement will need of its snapshot when it goes on with the rows that are left."""
+        if held is None:
+            self._keep(before, after, row, rest)
+        else:
+            self.keep_on(held, after, row, left)
+            for column in sorted({c for node in self._plans for c in self._moves(node)}):
+                name = waiting.changed(self.world, self.ctx.role, self.table, column)
+                after.write_all(
+                    name,
+                    lambda p, r, name=name: (
+                        x.equal(p, self.ctx.process),
+                        x.conj(x.substitute(left, {row: r}), x.truth(held.read(name, p, r))),
+                    ),
+                )
+        self.keep_order(before, held, after, row, left)
+
+    # A subquery whose value depends on the plan, of a row that has changed since the snapshot -------------------------
+
+    def _moves(self, node: tree.Expr) -> list[str]:
+        """The columns of the target on which a subquery depends, and which some procedure updates."""
+        updated = self.storage.uses[self.table].updated
+        columns = {n.column for n in walk(node) if isinstance(n, tree.ColumnRef) and n.source == self.source}
+        return sorted(columns & updated)
+
+    def _changed(self, held: State, node: tree.Expr, row: Expr) -> Expr:
+        """Such a column has been changed since the snapshot."""
+        names = [waiting.changed(self.world, self.ctx.role, self.table, column) for column in self._moves(node)]
+        return x.disj(*(x.truth(held.read(name, self.ctx.process, row)) for name in names))
+
+    def chosen_plans(self, held: State, row: Local) -> tuple[tuple[Local, ...], Expr]:
+        """Parameters for the values of these subqueries, false where they make no difference."""
+        masks = [mask for found in self._plans.values() for mask in found]
+        parts = [
+            x.forall((row,), x.implies(self._among(row, found), x.conj(self.left(held, row), self._changed(held, node, row))))
+            for node, found in self._plans.items()
+        ]
+        return tuple(masks), x.conj(*parts)
+
+    def kept_in_pause(self, held: State, row: Local) -> dict[int, Expr]:
+        """The values of the subqueries for the rows that are left after a pause."""
+        pure = self._pure()
+        found: dict[int, Expr] = {}
+        for number, node in enumerate(self.subqueries):
+            value = pure.get(id(node))
+            value = held.read(self._holder(number), self.ctx.process, row) if value is None else value
+            if node in self._plans:
+                value = x.ite(self._changed(held, node, row), self._among(row, self._plans[node]), value)
+            found[id(node)] = value
+        return found
+
+    def _among(self, row: Local, masks: tuple[Local, ...]) -> Expr:
+        bits = [x.conj(x.equal(row, x.const(x.Elem(self.table, i))), x.truth(mask)) for i, mask in enumerate(masks)]
+        return x.disj(*bits)
+
+    def pauses(
+        self,
+        state: State,
+        rest: Expr,
+        act: Expr,
+        locked_only: Expr,
+        busy: Expr,
+        row: Local,
+        done: Expr,
+        *,
+        held: State | None,
+        kept: dict[int, Expr],
+        stood: bool,
+    ) -> list[Outcome]:
+        """Stop for a while with some of the rows dealt with, in their order, and the others left."""
+        ctx, table = self.ctx, self.table
+        passed: Expr = x.FALSE
+        masks: tuple[Local, ...] = ()
+        if self.pause.partly:
+            masks, passed = self._subset(row)
+        elif held is not None or not self.pause.late:
+            return []
+        left = x.conj(rest, x.neg(passed))
+        dealing = x.conj(act, passed, x.neg(busy))
+        guards = [x.exists((row,), left)]
+        if masks:
+            free = rest if self.wait == "skip locked" else x.conj(rest, x.neg(busy))
+            guards += [x.forall((row,), x.implies(passed, free)), self._in_order(state, held, row, rest, passed, None)]
+            if stood or (held is None and not self.pause.late):
+                guards.append(x.exists((row,), passed))
+        if self.limit is not None:
+            guards.append(x.less(x.count((row,), x.disj(done, dealing)), x.const(self.limit)))
+        stopped = state.copy()
+        if locked_only is not x.FALSE and masks:
+            self.lock_only(stopped, x.conj(locked_only, passed, x.neg(busy)), row)
+        found: list[Outcome] = []
+        for first in self.apply(stopped, dealing, row, kept) if masks else [ok(x.TRUE, stopped)]:
+            if first.exit != "ok":
+                continue  # the error comes without the pause as well
+            after = first.state.copy()
+            after.write_all(
+                waiting.todo(self.world, ctx.role, table),
+                lambda p, r: (x.equal(p, ctx.process), x.substitute(left, {row: r})),
+            )
+            if self.counts and not self.keyed:
+                dealt = x.disj(done, dealing)
+                after.write_all(
+                    waiting.got(self.world, ctx.role, table),
+                    lambda p, r, dealt=dealt: (x.equal(p, ctx.process), x.substitute(dealt, {row: r})),
+                )
+            self._stand(state, held, after, row, rest, left)
+            guard = x.conj(*guards, first.guard)
+            note = (
+                "has its snapshot, and goes on later" if not masks else "stops with some of its rows dealt with, and goes on later"
+            )
+            found.append(Outcome("pause", guard, after, "pauses", (*masks, *first.params), note=note))
         return found
 
     @staticmethod
@@ -346,10 +528,7 @@ class RowByRow(ABC):
             if self._open(node):
                 choices.append(x.local("plan", x.BOOL))
                 found[id(node)] = x.truth(choices[-1])
-                self.world.notes.add(
-                    "after waiting, a subquery that depends on an updated column of the row waited for may be evaluated either way "
-                    "(it depends on the plan): both are explored"
-                )
+                self.world.notes.add(PLANS)
             elif id(node) in pure:
                 found[id(node)] = pure[id(node)]
             else:
@@ -377,7 +556,11 @@ class RowByRow(ABC):
     def keep_on(self, held: State, after: State, row: Local, left: Expr) -> None:
         """What was kept when the statement began to wait stays, for the rows that are left, when it waits for another one."""
         pure = self._pure()
-        holders = [self._holder(n) for n, node in enumerate(self.subqueries) if id(node) not in pure and not self._open(node)]
+        holders = [
+            self._holder(n)
+            for n, node in enumerate(self.subqueries)
+            if id(node) not in pure and (not self._open(node) or node in self._plans)
+        ]
         for holder in (*holders, *(self._was(column) for column in self.watched())):
             after.write_all(
                 holder,
@@ -392,7 +575,7 @@ class RowByRow(ABC):
         pure = self._pure()
         env = self.env(before, row, {})
         for number, node in enumerate(self.subqueries):
-            if id(node) in pure or self._open(node):
+            if id(node) in pure or (self._open(node) and node not in self._plans):
                 continue
             value = x.ite(rest, self.world.terms.value(node, env), x.NULL)
             after.write_all(

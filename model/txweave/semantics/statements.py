@@ -27,11 +27,11 @@ def execute(ctx: Context, node: bound.Execute, state: State, *, resumed: str = "
         waiting.clear(ctx, state)
         resumed = ""
     match statement:
-        case tree.Insert() if resumed == "parents":
+        case tree.Insert() if resumed in ("parents", "pause parents"):
             found = parents_resumed(ctx, node, statement, state)
         case tree.Insert() if resumed == "keys":
             found = keys_resumed(ctx, node, statement, state)
-        case tree.Update() if resumed == "parents":
+        case tree.Update() if resumed in ("parents", "pause parents"):
             found = Writing(ctx, node, statement).parents_resumed(state)
         case tree.Select(query) if not any(lock.sources for lock in query.locks):
             found = _select(ctx, node, query, state)
@@ -42,7 +42,8 @@ def execute(ctx: Context, node: bound.Execute, state: State, *, resumed: str = "
         case tree.Delete():
             found = Writing(ctx, node, statement).outcomes(state, resumed)
         case tree.Insert():
-            found = insert(ctx, node, statement, state)
+            number = resumed.rpartition("row ")[2]
+            found = insert(ctx, node, statement, state, int(number) if number else 0)
     if node.ghost is not None:
         found = [o for outcome in found for o in (_ghost(ctx, node.ghost, outcome) if outcome.exit == "ok" else [outcome])]
     return found

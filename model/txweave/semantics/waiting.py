@@ -68,6 +68,30 @@ def outdate(world: World, state: State, process: Expr, role: str) -> None:
             state.write_all(name, make)
 
 
+def changed(world: World, role: str, table: str, column: str) -> str:
+    """The relation: rows that a statement has still to deal with, and whose column others have changed since its snapshot."""
+    about = ("todo", role, table, column)
+    return world.functions.declare(f"{role}.~changed.{table}.{column}", [role, table], BOOL, False, about)
+
+
+def note_changes(world: World, state: State, process: Expr, role: str) -> None:
+    """``process`` commits: statements that stand in the middle will find other values in the rows that it has changed."""
+    storage = world.storage
+    before = state.copy()
+    for name, function in list(world.functions.functions.items()):
+        if len(function.about) != 4 or function.about[0] != "todo" or role not in storage.uses[function.about[2]].writers:
+            continue
+        _, other, table, column = function.about
+        rows = todo(world, other, table)
+
+        def make(q: Expr, row: Expr, rows: str = rows, table: str = table, column: str = column) -> tuple[Expr, Expr]:
+            differs = x.neg(x.equal(storage.pending(before, table, column, row), storage.committed(before, table, column, row)))
+            written = storage.owns(before, table, row, process, role)
+            return x.conj(x.truth(before.read(rows, q, row)), written, differs), x.TRUE
+
+        state.write_all(name, make)
+
+
 def todo(world: World, role: str, table: str) -> str:
     """The relation: rows that a waiting statement has still to deal with."""
     return world.functions.declare(f"{role}.~todo.{table}", [role, table], BOOL, False, ("todo", role, table))

@@ -162,7 +162,16 @@ class Writing(RowByRow):
             redo_allowed = not self.subqueries
             stay = self._stay(target) if self._asking(set(values)) == 1 else None
             for outcome in check_row(
-                ctx, after, touched, definition, target, set(values), redo_allowed=redo_allowed, old=state, stay=stay
+                ctx,
+                after,
+                touched,
+                definition,
+                target,
+                set(values),
+                redo_allowed=redo_allowed,
+                old=state,
+                stay=stay,
+                pause=self.pause.parents,
             ):
                 if outcome.exit == "redo":
                     self._note_begun(outcome.state, state, target)

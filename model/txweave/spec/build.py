@@ -567,7 +567,7 @@ class Builder:
 
     def _role(self, name: Text, node: MappingNode) -> syntax.Role:
         count, fair, restart, forever, given = (node.get(key) for key in ("count", "fair", "restart", "forever", "with"))
-        errors = node.get("errors")
+        errors, statements = node.get("errors"), node.get("statements")
         return syntax.Role(
             name,
             self.names(self.need(node, "run")),
@@ -579,6 +579,7 @@ class Builder:
             self._flag(restart) if restart is not None else False,
             tuple(text.value for text in self.names(forever)) if forever is not None else (),
             tuple((key.text, self.value(value)) for key, value in self.mapping(given, node).entries) if given is not None else (),
+            self.text(statements).value if statements is not None else "preemptible",
         )
 
     def _flag(self, node: Node) -> bool:

@@ -193,6 +193,8 @@ def _role(role: syntax.Role) -> _Tree:
         tree["restart"] = True
     if role.forever:
         tree["forever"] = list(role.forever)
+    if role.statements != "preemptible":
+        tree["statements"] = role.statements
     if role.arguments:
         tree["with"] = {name.value: value for name, value in role.arguments}
     return tree

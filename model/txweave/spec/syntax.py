@@ -245,6 +245,7 @@ class Role:
     ``errors``: pairs (step name or ``anywhere``, error name) that may be raised at a statement.
     ``fair``: started | weak | strong | none.  ``restart``: a crashed process starts anew.
     ``forever``: faults (crash, hang, errors) that may recur for ever.  ``arguments``: values for the procedures' inputs.
+    ``statements``: preemptible (others may come between a statement's snapshot and its row locks, and between two locks) | atomic.
     """
 
     name: Text
@@ -257,6 +258,7 @@ class Role:
     restart: bool = False
     forever: tuple[str, ...] = ()
     arguments: tuple[tuple[Text, Scalar], ...] = ()
+    statements: str = "preemptible"
 
 
 @dataclass(frozen=True)

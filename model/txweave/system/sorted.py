@@ -161,6 +161,7 @@ class Point:
     ``status``: idle, running, done, failed, crashed, hung.  ``step``: the step the process takes next (or waits in),
     empty when none.
     ``transaction``: none, open or failed.  ``waiting``: blocked inside that step.
+    ``paused``: stopped in the middle of its statement, with nothing in its way.
     """
 
     role: str
@@ -170,6 +171,7 @@ class Point:
     step: str = ""
     transaction: str = "none"
     waiting: bool = False
+    paused: bool = False
 
 
 @dataclass(frozen=True)
