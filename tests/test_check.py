@@ -46,7 +46,8 @@ def hand_built(monkeypatch: pytest.MonkeyPatch):
     systems = {"now": jobs.system()}
 
     def prepare(selected):
-        return SimpleNamespace(schema=Schema({}), procedures={}), ground(systems["now"])
+        nothing = SimpleNamespace(scenarios={}, parameters={}, procedures={}, properties={}, data=(), schema=(), ghost=())
+        return SimpleNamespace(schema=Schema({}), procedures={}, properties={}, source=nothing), ground(systems["now"])
 
     monkeypatch.setattr(module, "prepare", prepare)
 
