@@ -79,8 +79,16 @@ def test_old_and_new_values() -> None:
     root = drawn(picture(premature()))
     assert [e.text for e in of_class(root, "old")] == ["FALSE"]
     assert {"TRUE", "FALSE", "+ backfill 1"} <= {e.text for e in of_class(root, "new")}
-    assert len(of_class(root, "badground")) == 1
+    assert len([e for e in of_class(root, "badground") if not of_class(e, "patch")]) == 1
     assert not of_class(root, "loop")
+
+
+def test_a_line_does_not_strike_out_the_words_that_it_passes() -> None:
+    found = premature()
+    root = drawn(picture(found))
+    links = {e.get("y1") for e in of_class(root, "link")}
+    assert len(links) == len(of_class(root, "patch")) == sum(bool(step.changes) for step in found.steps)
+    assert {e.get("text-anchor") for e in root.iter(f"{SVG}text")} == {"start", "middle"}
 
 
 def test_a_lasso_is_drawn_as_a_loop_and_a_crash_ends_its_lane() -> None:

@@ -27,7 +27,8 @@ Span = tuple[str, str]
 
 
 @cache
-def _style() -> str:
+def stylesheet() -> str:
+    """The picture's stylesheet: everything in it is below the class ``tw``."""
     return (files("txweave.report") / "picture.css").read_text(encoding="utf-8")
 
 
@@ -39,6 +40,11 @@ def picture(story: Story, title: str = "", fold: Collection[int] = ()) -> str:
         title: A line above the lanes, such as the case's name.
         fold: Numbers of steps to fold: neighbours among them share one thin line.
     """
+    return ET.tostring(drawing(story, title, fold), encoding="unicode") + "\n"
+
+
+def drawing(story: Story, title: str = "", fold: Collection[int] = ()) -> ET.Element:
+    """The same as a tree of elements, for a document that it becomes a part of; each step's group has its ``data-step``."""
     return _Picture(story, title, frozenset(fold)).svg()
 
 
@@ -120,7 +126,7 @@ class _Picture:
 
     # --------------------------------------------------------------------------------------------------------- drawing
 
-    def svg(self) -> str:
+    def svg(self) -> ET.Element:
         root = ET.Element(
             "svg",
             {
@@ -133,7 +139,7 @@ class _Picture:
         )
         name = f"{self.story.name}: {self.story.broken}"
         ET.SubElement(root, "title").text = name
-        ET.SubElement(root, "style").text = _style()
+        ET.SubElement(root, "style").text = stylesheet()
         self._hatch(root)
         _rect(root, 0, 0, self.width, self.height, "ground", 6)
         self._header(root)
@@ -149,7 +155,7 @@ class _Picture:
         top = self.end + 26
         for index, line in enumerate(self.verdict):
             _text(root, MARGIN + 12, top + index * LINE, line)
-        return ET.tostring(root, encoding="unicode") + "\n"
+        return root
 
     def _ground(self, band: _Band) -> str:
         """The class of a band's background: the step after which the property is broken stands out."""
@@ -222,7 +228,8 @@ class _Picture:
         else:
             _text(group, MARGIN + 8, band.middle + 4, ((str(step.number), "dim"),))
         for index, line in enumerate(band.text):
-            _text(group, self.text_x, band.top + PAD + LINE * index + 13, line, ground if step.changes and index == 0 else "")
+            patch = ground if step.changes and index == 0 else ""
+            _text(group, self.text_x, band.top + PAD + LINE * index + 13, line, ground=patch)
         for index, line in enumerate(band.rows):
             _text(group, self.rows_x + 10, band.top + PAD + LINE * index + 13, line)
 
