@@ -238,7 +238,10 @@ def test_json_of_broken_files(folder: Path) -> None:
 
 def test_a_format_with_a_file_leaves_the_terminal_its_text(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("COLUMNS", raising=False)
-    files = ("json=out.json", "text=out.txt", "junit=out.xml", "sarif=out.sarif", "markdown=out.md", "itf=traces", "github=out.log")
+    files = (
+        *("json=out.json", "text=out.txt", "junit=out.xml", "sarif=out.sarif", "markdown=out.md", "itf=traces", "github=out.log"),
+        "html=out.html",
+    )
     arguments = [word for item in files for word in ("--format", item)]
     plain = run("check", MODEL, "--no-timing", *FAST)
     result = run("check", MODEL, "--no-timing", *arguments, *FAST)
@@ -249,6 +252,7 @@ def test_a_format_with_a_file_leaves_the_terminal_its_text(folder: Path, monkeyp
     assert JUnitXml.fromfile("out.xml").failures == 1
     assert json.loads((folder / "out.sarif").read_text())["runs"][0]["results"][0]["ruleId"] == "counter/no_lost_update"
     assert "1 not as expected" in (folder / "out.md").read_text()
+    assert 'href="#two-no_lost_update"' in (folder / "out.html").read_text()
     assert (folder / "out.log").read_text().startswith(f"::error file={MODEL},line=25,col=3,title=")
     assert [path.name for path in (folder / "traces").iterdir()] == ["specs-counter.two.no_lost_update.itf.json"]
 
@@ -340,7 +344,7 @@ def test_strict(folder: Path) -> None:
 
 
 def test_unknown_is_in_every_format(folder: Path) -> None:
-    files = {"json": "a", "text": "b", "junit": "c", "sarif": "d", "markdown": "e", "github": "f"}
+    files = {"json": "a", "text": "b", "junit": "c", "sarif": "d", "markdown": "e", "github": "f", "html": "g"}
     arguments = [word for name, file in files.items() for word in ("--format", f"{name}={file}")]
     assert run("check", "--case", "fixed", "--max-states", "3", *arguments, *FAST).exit_code == 3
     for file in files.values():

@@ -88,6 +88,12 @@ def _markdown(report: Report) -> str:
     return markdown.render(report)
 
 
+def _html(report: Report) -> str:
+    from txweave.report import html
+
+    return html.render(report)
+
+
 def _itf(report: Report) -> dict[str, str]:
     from txweave.report import itf
 
@@ -103,6 +109,7 @@ FORMATS: dict[str, Format] = {
         Format("sarif", "SARIF 2.1.0, for code scanning", _sarif),
         Format("github", "annotations of GitHub Actions", _github, Where.ERROR),
         Format("markdown", "tables, diagrams and stories, for people on the web", _markdown, Where.SUMMARY),
+        Format("html", "one page with tables, pictures and states, that needs no network", _html),
         Format("itf", "a file for each counterexample, in the Informal Trace Format", _itf, Where.NOWHERE),
     )
 }

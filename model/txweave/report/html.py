@@ -1,0 +1,381 @@
+"""Results as one HTML page that needs no network: verdicts as tables, counterexamples as pictures with their states step by step.
+
+The page is built as a tree of elements, so that nothing a specification says becomes markup.  It is complete without scripts; the
+script adds the filter and the stepping.  A content security policy names the script and the stylesheet by their hashes: the
+browser runs nothing else and loads nothing.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import re
+from collections.abc import Iterable, Sequence
+from functools import cache
+from importlib.resources import files
+from typing import Any, TypeAlias
+from xml.etree import ElementTree as ET
+
+from txweave.report.outcomes import Item, Report, case_label, items, step_line, story_text, verdict
+from txweave.report.picture import drawing, stylesheet
+from txweave.report.story import Place, Query, Story
+from txweave.results import CaseResult, Relation
+from txweave.spec.diagnostics import Diagnostic
+from txweave.view import StateView, Values
+
+Child: TypeAlias = "ET.Element | str | None"
+
+_MARKS = {Relation.AS_EXPECTED: "✓", Relation.DIFFERS: "✗", Relation.INCONCLUSIVE: "?", Relation.FAILED: "!"}
+_CLASSES = {
+    Relation.AS_EXPECTED: "expected",
+    Relation.DIFFERS: "differs",
+    Relation.INCONCLUSIVE: "unknown",
+    Relation.FAILED: "failed",
+}
+
+
+def render(report: Report) -> str:
+    """The page."""
+    anchors = Anchors()
+    told = [(item, anchors.of(item)) for item in report.items if item.story is not None]
+    known = {(id(item.case), item.name): anchor for item, anchor in told}
+    stories = [_story(item, anchor) for item, anchor in told]
+    states = {anchor: _states(item.story) for item, anchor in told if item.story is not None}
+    heading, mark = _heading(report)
+    body = [
+        _el(
+            "header",
+            _el("h1", _el("span", mark, {"class": f"mark {_grade(report)}"}), f" {heading}"),
+            _el("p", _size(report), {"class": "dim"}),
+            _el(
+                "p",
+                _el("label", "Filter ", {"for": "filter"}),
+                _el("input", {"id": "filter", "type": "search", "placeholder": "case, property, statement …"}),
+                {"hidden": "", "class": "scripted"},
+            ),
+        ),
+        *_errors(report.diagnostics),
+        *(_verdicts(path, group, report, known) for path, group in _by_file(report.results)),
+        *_findings(report),
+        *stories,
+    ]
+    style = f"{_read('html.css')}\n{stylesheet()}"
+    script = _read("html.js")
+    policy = f"default-src 'none'; style-src {_hash(style)}; script-src {_hash(script)}; base-uri 'none'; form-action 'none'"
+    root = _el(
+        "html",
+        _el(
+            "head",
+            _el("meta", {"charset": "utf-8"}),
+            _el("meta", {"http-equiv": "Content-Security-Policy", "content": policy}),
+            _el("meta", {"name": "viewport", "content": "width=device-width, initial-scale=1"}),
+            _el("meta", {"name": "color-scheme", "content": "light dark"}),
+            _el("title", f"txweave: {heading}"),
+            _el("style", style),
+        ),
+        _el(
+            "body",
+            _hatching(told),
+            _el("main", *body),
+            _el("script", _data(states), {"type": "application/json", "id": "states"}),
+            _el("script", script),
+        ),
+        {"lang": "en"},
+    )
+    _clean(root)
+    return "<!DOCTYPE html>\n" + ET.tostring(root, encoding="unicode", method="html") + "\n"
+
+
+class Anchors:
+    """Gives each counterexample the name that links lead to: ``case-property``; its steps are ``case-property-step-4``.
+
+    Names are unique in a page, and none of them looks like that of a step.
+    """
+
+    def __init__(self) -> None:
+        self._taken: set[str] = set()
+
+    def of(self, item: Item) -> str:
+        """The name of a counterexample."""
+        base = re.sub(r"[^\w.]+", "-", f"{item.case.case}-{item.name}").strip("-")
+        base = re.sub(r"-step-(\d+)$", r"-step\1", base)
+        found, number = base, 2
+        while found in self._taken:
+            found, number = f"{base}-{number}", number + 1
+        self._taken.add(found)
+        return found
+
+
+# ------------------------------------------------------------------------------------------------------------- elements
+
+
+def _el(tag: str, *children: Child | dict[str, str]) -> ET.Element:
+    """An element with its children; a dictionary among them has its attributes."""
+    element = ET.Element(tag)
+    for child in children:
+        if isinstance(child, dict):
+            element.attrib.update(child)
+        elif isinstance(child, ET.Element):
+            element.append(child)
+        elif child:
+            if len(element):
+                element[-1].tail = (element[-1].tail or "") + child
+            else:
+                element.text = (element.text or "") + child
+    return element
+
+
+_INVISIBLE = {code: 0x2400 + code for code in range(32) if code not in (9, 10)} | {0x7F: 0x2421}
+_INVISIBLE |= dict.fromkeys((*range(0x80, 0xA0), *range(0xD800, 0xE000), 0xFFFE, 0xFFFF), 0xFFFD)
+"""Characters that HTML does not allow in a document (HTML Living Standard, 13.2.3.5): their pictures, else a replacement."""
+
+
+def _clean(root: ET.Element) -> None:
+    for element in root.iter():
+        element.text = element.text.translate(_INVISIBLE) if element.text else element.text
+        element.tail = element.tail.translate(_INVISIBLE) if element.tail else element.tail
+        for name, value in element.attrib.items():
+            element.set(name, value.translate(_INVISIBLE))
+
+
+def _data(states: dict[str, Any]) -> str:
+    """JSON that cannot end the element it stands in: neither ``</script`` nor ``<!--`` can be in it, for there is no ``<``."""
+    return json.dumps(states, ensure_ascii=True, separators=(",", ":")).replace("<", "\\u003c").replace(">", "\\u003e")
+
+
+@cache
+def _read(name: str) -> str:
+    return (files("txweave.report") / name).read_text(encoding="utf-8")
+
+
+def _hash(text: str) -> str:
+    digest = base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
+    return f"'sha256-{digest}'"
+
+
+def _table(head: Sequence[str], rows: Iterable[Sequence[Child]], kind: str = "") -> ET.Element:
+    """A table that scrolls by itself where the window is narrow."""
+    return _el(
+        "div",
+        _el(
+            "table",
+            _el("thead", _el("tr", *(_el("th", name, {"scope": "col"}) for name in head))),
+            _el("tbody", *(_el("tr", *(_el("td", cell) for cell in row)) for row in rows)),
+        ),
+        {"class": f"wide {kind}".strip()},
+    )
+
+
+# ------------------------------------------------------------------------------------------------------------- sections
+
+
+def _by_file(results: Iterable[CaseResult]) -> Iterable[tuple[str, list[CaseResult]]]:
+    found: dict[str, list[CaseResult]] = {}
+    for result in results:
+        found.setdefault(result.path, []).append(result)
+    return found.items()
+
+
+def _grade(report: Report) -> str:
+    return "expected" if report.exit_status == 0 else "unknown" if report.exit_status == 3 else "differs"
+
+
+def _heading(report: Report) -> tuple[str, str]:
+    count = {relation: sum(i.result is not None and i.result.relation is relation for i in report.items) for relation in Relation}
+    parts = [
+        (count[Relation.DIFFERS], "not as expected"),
+        (count[Relation.INCONCLUSIVE], "inconclusive"),
+        (count[Relation.FAILED] + sum(bool(i.failures) and i.result is None for i in report.items), "failed self-check"),
+        (sum(bool(i.diagnostics) for i in report.items) + len(report.errors), "with errors"),
+    ]
+    words = [f"{number} {what}" for number, what in parts if number]
+    if not words:
+        words = ["all as expected" if report.items and report.exit_status == 0 else "nothing was checked"]
+    mark = {"expected": "✓", "unknown": "?", "differs": "✗"}[_grade(report)]
+    return ", ".join(words), mark
+
+
+def _size(report: Report) -> str:
+    total, cases = sum(item.result is not None for item in report.items), len(report.results)
+    return f"{total} {'property' if total == 1 else 'properties'} in {cases} {'case' if cases == 1 else 'cases'}"
+
+
+def _errors(diagnostics: Sequence[Diagnostic]) -> Iterable[ET.Element]:
+    if diagnostics:
+        yield _el(
+            "section",
+            _el("h2", "What is wrong in the specifications"),
+            *(_el("pre", d.render(), {"class": "bad"}) for d in diagnostics),
+        )
+
+
+def _verdicts(path: str, group: Sequence[CaseResult], report: Report, anchors: dict[tuple[int, str], str]) -> ET.Element:
+    """The cases of a file, with a column for each property; a verdict leads to its counterexample."""
+    names = list(dict.fromkeys(item.name for result in group for item in result.properties))
+    head = ["case", *names, "states", *(["seconds"] if report.style.timing else [])]
+    rows: list[ET.Element] = []
+    remarks: list[ET.Element] = []
+    for result in group:
+        found = {item.name: item for item in items(result) if item.result is not None}
+        label = _el("th", result.case, {"scope": "row"})
+        if result.fixes or result.settings:
+            with_ = [*result.fixes, *(f"{name}={value}" for name, value in result.settings)]
+            label.append(_el("small", f"with {', '.join(with_)}"))
+        cells = [_cell(found.get(name), anchors.get((id(result), name))) for name in names]
+        numbers = [f"{result.states:,}" if result.states else "", *([f"{result.seconds:.2f}"] if report.style.timing else [])]
+        rows.append(_el("tr", label, *cells, *(_el("td", number, {"class": "number"}) for number in numbers)))
+        for item in items(result):
+            if item.result is None:
+                words = _el("td", f"{'!' if item.failures else '✗'} {item.message}", {"colspan": str(len(head)), "class": "failed"})
+                rows.append(_el("tr", words))
+                continue
+            remarks += [
+                _el("li", _el("code", f"{result.case}.{item.name}"), f": {text}{_at(item.result.expected.place or item.place)}")
+                for text in (item.result.difference, *item.result.notes)
+                if text
+            ]
+        remarks += [_el("li", _el("code", result.case), f": {failure}") for failure in result.failures]
+    table = _el(
+        "table",
+        _el("thead", _el("tr", *(_el("th", name, {"scope": "col"}) for name in head))),
+        _el("tbody", *rows),
+    )
+    return _el(
+        "section",
+        _el("h2", _el("code", path)),
+        _el("div", table, {"class": "wide verdicts"}),
+        _el("ul", *remarks) if remarks else None,
+        *_assumptions(group),
+    )
+
+
+def _cell(item: Item | None, anchor: str | None) -> ET.Element:
+    if item is None or item.result is None:
+        return _el("td", "", {"class": "none"})
+    found = item.result
+    words = f"{_MARKS[found.relation]} {verdict(found)}"
+    shown = _el("a", words, {"href": f"#{anchor}"}) if anchor else _el("span", words)
+    said = found.expected.stated or found.relation is not Relation.AS_EXPECTED
+    expected = "as expected" if found.relation is Relation.AS_EXPECTED else f"expected {found.expected.text}"
+    return _el("td", shown, _el("small", expected) if said else None, {"class": _CLASSES[found.relation], "title": found.title})
+
+
+def _findings(report: Report) -> Iterable[ET.Element]:
+    if report.findings:
+        lines = [
+            _el("li", f"{finding.message}{_at(finding.place)}", f" in {', '.join(cases)} of {path}" if cases else None)
+            for path, finding, cases in report.findings
+        ]
+        yield _el("section", _el("h2", "What the verdicts do not say"), _el("ul", *lines))
+
+
+def _assumptions(group: Sequence[CaseResult]) -> Iterable[ET.Element]:
+    """What was taken for granted in a file, once each, with the cases where only some of them assume it."""
+    found: dict[str, dict[str, None]] = {}
+    for result in group:
+        for assumption in result.assumptions:
+            found.setdefault(assumption, {})[result.case] = None
+    every = {result.case for result in group if result.properties}
+    if found:
+        lines = [
+            _el("li", assumption, None if set(cases) >= every else _el("small", f" in {', '.join(cases)}"))
+            for assumption, cases in found.items()
+        ]
+        yield _el("h3", "Assumed")
+        yield _el("ul", *lines)
+
+
+def _at(place: Place | None) -> str:
+    return f" ({place.path}:{place.line})" if place is not None else ""
+
+
+# -------------------------------------------------------------------------------------------------------------- stories
+
+
+def _story(item: Item, anchor: str) -> ET.Element:
+    story, found = item.story, item.result
+    assert story is not None
+    assert found is not None
+    title = _el(
+        "summary",
+        _el("h2", _el("code", story.name), " in ", _el("code", case_label(item.case)), f": {verdict(found)}"),
+        _el("a", "#", {"href": f"#{anchor}", "class": "link", "title": "A link to this counterexample"}),
+    )
+    parts = [
+        _el("p", story.title) if story.title else None,
+        _el("p", f"{story.broken[:1].upper()}{story.broken[1:]}.{_at(story.place)}", {"class": "broken"}),
+        *(_query(query) for query in story.queries),
+        _el("ul", *(_el("li", line) for line in story.processes)) if story.processes else None,
+        _el(
+            "div", _picture(story, anchor), {"class": "wide picture", "tabindex": "0", "role": "group", "aria-label": "The picture"}
+        ),
+        _el("details", _el("summary", "The same as text"), _el("pre", story_text(story, case_label(item.case), found.text))),
+    ]
+    return _el("section", _el("details", title, *parts, {"open": ""}), {"class": "story", "id": anchor})
+
+
+def _query(query: Query) -> ET.Element:
+    rows = _table(query.columns, query.rows, "rows") if query.rows and query.columns else None
+    return _el("div", _el("div", query.name, {"class": "dim"}), _el("pre", query.sql), rows, {"class": "query"})
+
+
+def _picture(story: Story, anchor: str) -> ET.Element:
+    """The picture as a part of the page, which has the stylesheet and the hatching once for all pictures."""
+    root = drawing(story)
+    for child in list(root):
+        if child.tag in {"style", "defs"}:
+            root.remove(child)
+    for group in root.iter("g"):
+        group.set("id", f"{anchor}-step-{group.get('data-step')}")
+    return root
+
+
+def _hatching(told: Sequence[tuple[Item, str]]) -> ET.Element | None:
+    """The pattern that all pictures refer to."""
+    for item, _ in told:
+        if item.story is not None:
+            definitions = [child for child in drawing(item.story) if child.tag == "defs"]
+            return _el("svg", *definitions, {"class": "tw hatching", "width": "0", "height": "0", "aria-hidden": "true"})
+    return None
+
+
+# --------------------------------------------------------------------------------------------------------------- states
+
+
+def _states(story: Story) -> Any:
+    """What the script shows at each step.  Lists of pairs and no objects: a name that looks like a number keeps its place."""
+    steps = [{"line": f"{step.number}. {step_line(step)}", "state": _state(step.state)} for step in story.steps]
+    return {"loop": story.loop, "initial": _state(story.initial), "steps": steps}
+
+
+def _state(view: StateView) -> Any:
+    return {
+        "tables": [
+            {
+                "name": table.name,
+                "rows": [[row.label, _pairs(row.values)] for row in table.rows],
+                "versions": [[v.writer, v.kind, v.row.label, _pairs(v.row.values)] for v in table.versions],
+            }
+            for table in view.tables
+        ],
+        "processes": [
+            [
+                p.name,
+                [
+                    ["status", "waits" if p.waiting else p.status],
+                    ["step", p.step],
+                    ["transaction", p.transaction],
+                    ["waits for", p.waits_for],
+                    ["locks", ", ".join(p.locks)],
+                    ["variables", _pairs(p.variables)],
+                ],
+            ]
+            for p in view.processes
+        ],
+        "bound": view.bound,
+    }
+
+
+def _pairs(values: Values) -> list[list[str]]:
+    return [[name, value] for name, value in values]
