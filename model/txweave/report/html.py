@@ -14,17 +14,16 @@ import re
 from collections.abc import Iterable, Sequence
 from functools import cache
 from importlib.resources import files
-from typing import Any, TypeAlias
+from typing import Any
 from xml.etree import ElementTree as ET
 
+from txweave.report.markup import el, serialised, table
 from txweave.report.outcomes import Item, Report, case_label, items, step_line, story_text, verdict
 from txweave.report.picture import drawing, stylesheet
 from txweave.report.story import Place, Query, Story
 from txweave.results import CaseResult, Relation
 from txweave.spec.diagnostics import Diagnostic
 from txweave.view import StateView, Values
-
-Child: TypeAlias = "ET.Element | str | None"
 
 _MARKS = {Relation.AS_EXPECTED: "✓", Relation.DIFFERS: "✗", Relation.INCONCLUSIVE: "?", Relation.FAILED: "!"}
 _CLASSES = {
@@ -44,14 +43,14 @@ def render(report: Report) -> str:
     states = {anchor: _states(item.story) for item, anchor in told if item.story is not None}
     heading, mark = _heading(report)
     body = [
-        _el(
+        el(
             "header",
-            _el("h1", _el("span", mark, {"class": f"mark {_grade(report)}"}), f" {heading}"),
-            _el("p", _size(report), {"class": "dim"}),
-            _el(
+            el("h1", el("span", mark, {"class": f"mark {_grade(report)}"}), f" {heading}"),
+            el("p", _size(report), {"class": "dim"}),
+            el(
                 "p",
-                _el("label", "Filter ", {"for": "filter"}),
-                _el("input", {"id": "filter", "type": "search", "placeholder": "case, property, statement …"}),
+                el("label", "Filter ", {"for": "filter"}),
+                el("input", {"id": "filter", "type": "search", "placeholder": "case, property, statement …"}),
                 {"hidden": "", "class": "scripted"},
             ),
         ),
@@ -63,28 +62,27 @@ def render(report: Report) -> str:
     style = f"{_read('html.css')}\n{stylesheet()}"
     script = _read("html.js")
     policy = f"default-src 'none'; style-src {_hash(style)}; script-src {_hash(script)}; base-uri 'none'; form-action 'none'"
-    root = _el(
+    root = el(
         "html",
-        _el(
+        el(
             "head",
-            _el("meta", {"charset": "utf-8"}),
-            _el("meta", {"http-equiv": "Content-Security-Policy", "content": policy}),
-            _el("meta", {"name": "viewport", "content": "width=device-width, initial-scale=1"}),
-            _el("meta", {"name": "color-scheme", "content": "light dark"}),
-            _el("title", f"txweave: {heading}"),
-            _el("style", style),
+            el("meta", {"charset": "utf-8"}),
+            el("meta", {"http-equiv": "Content-Security-Policy", "content": policy}),
+            el("meta", {"name": "viewport", "content": "width=device-width, initial-scale=1"}),
+            el("meta", {"name": "color-scheme", "content": "light dark"}),
+            el("title", f"txweave: {heading}"),
+            el("style", style),
         ),
-        _el(
+        el(
             "body",
             _hatching(told),
-            _el("main", *body),
-            _el("script", _data(states), {"type": "application/json", "id": "states"}),
-            _el("script", script),
+            el("main", *body),
+            el("script", _data(states), {"type": "application/json", "id": "states"}),
+            el("script", script),
         ),
         {"lang": "en"},
     )
-    _clean(root)
-    return "<!DOCTYPE html>\n" + ET.tostring(root, encoding="unicode", method="html") + "\n"
+    return "<!DOCTYPE html>\n" + serialised(root)
 
 
 class Anchors:
@@ -107,38 +105,6 @@ class Anchors:
         return found
 
 
-# ------------------------------------------------------------------------------------------------------------- elements
-
-
-def _el(tag: str, *children: Child | dict[str, str]) -> ET.Element:
-    """An element with its children; a dictionary among them has its attributes."""
-    element = ET.Element(tag)
-    for child in children:
-        if isinstance(child, dict):
-            element.attrib.update(child)
-        elif isinstance(child, ET.Element):
-            element.append(child)
-        elif child:
-            if len(element):
-                element[-1].tail = (element[-1].tail or "") + child
-            else:
-                element.text = (element.text or "") + child
-    return element
-
-
-_INVISIBLE = {code: 0x2400 + code for code in range(32) if code not in (9, 10)} | {0x7F: 0x2421}
-_INVISIBLE |= dict.fromkeys((*range(0x80, 0xA0), *range(0xD800, 0xE000), 0xFFFE, 0xFFFF), 0xFFFD)
-"""Characters that HTML does not allow in a document (HTML Living Standard, 13.2.3.5): their pictures, else a replacement."""
-
-
-def _clean(root: ET.Element) -> None:
-    for element in root.iter():
-        element.text = element.text.translate(_INVISIBLE) if element.text else element.text
-        element.tail = element.tail.translate(_INVISIBLE) if element.tail else element.tail
-        for name, value in element.attrib.items():
-            element.set(name, value.translate(_INVISIBLE))
-
-
 def _data(states: dict[str, Any]) -> str:
     """JSON that cannot end the element it stands in: neither ``</script`` nor ``<!--`` can be in it, for there is no ``<``."""
     return json.dumps(states, ensure_ascii=True, separators=(",", ":")).replace("<", "\\u003c").replace(">", "\\u003e")
@@ -152,19 +118,6 @@ def _read(name: str) -> str:
 def _hash(text: str) -> str:
     digest = base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
     return f"'sha256-{digest}'"
-
-
-def _table(head: Sequence[str], rows: Iterable[Sequence[Child]], kind: str = "") -> ET.Element:
-    """A table that scrolls by itself where the window is narrow."""
-    return _el(
-        "div",
-        _el(
-            "table",
-            _el("thead", _el("tr", *(_el("th", name, {"scope": "col"}) for name in head))),
-            _el("tbody", *(_el("tr", *(_el("td", cell) for cell in row)) for row in rows)),
-        ),
-        {"class": f"wide {kind}".strip()},
-    )
 
 
 # ------------------------------------------------------------------------------------------------------------- sections
@@ -203,10 +156,10 @@ def _size(report: Report) -> str:
 
 def _errors(diagnostics: Sequence[Diagnostic]) -> Iterable[ET.Element]:
     if diagnostics:
-        yield _el(
+        yield el(
             "section",
-            _el("h2", "What is wrong in the specifications"),
-            *(_el("pre", d.render(), {"class": "bad"}) for d in diagnostics),
+            el("h2", "What is wrong in the specifications"),
+            *(el("pre", d.render(), {"class": "bad"}) for d in diagnostics),
         )
 
 
@@ -218,56 +171,56 @@ def _verdicts(path: str, group: Sequence[CaseResult], report: Report, anchors: d
     remarks: list[ET.Element] = []
     for result in group:
         found = {item.name: item for item in items(result) if item.result is not None}
-        label = _el("th", result.case, {"scope": "row"})
+        label = el("th", result.case, {"scope": "row"})
         if result.fixes or result.settings:
             with_ = [*result.fixes, *(f"{name}={value}" for name, value in result.settings)]
-            label.append(_el("small", f"with {', '.join(with_)}"))
+            label.append(el("small", f"with {', '.join(with_)}"))
         cells = [_cell(found.get(name), anchors.get((id(result), name))) for name in names]
         numbers = [f"{result.states:,}" if result.states else "", *([f"{result.seconds:.2f}"] if report.style.timing else [])]
-        rows.append(_el("tr", label, *cells, *(_el("td", number, {"class": "number"}) for number in numbers)))
+        rows.append(el("tr", label, *cells, *(el("td", number, {"class": "number"}) for number in numbers)))
         for item in items(result):
             if item.result is None:
-                words = _el("td", f"{'!' if item.failures else '✗'} {item.message}", {"colspan": str(len(head)), "class": "failed"})
-                rows.append(_el("tr", words))
+                words = el("td", f"{'!' if item.failures else '✗'} {item.message}", {"colspan": str(len(head)), "class": "failed"})
+                rows.append(el("tr", words))
                 continue
             remarks += [
-                _el("li", _el("code", f"{result.case}.{item.name}"), f": {text}{_at(item.result.expected.place or item.place)}")
+                el("li", el("code", f"{result.case}.{item.name}"), f": {text}{_at(item.result.expected.place or item.place)}")
                 for text in (item.result.difference, *item.result.notes)
                 if text
             ]
-        remarks += [_el("li", _el("code", result.case), f": {failure}") for failure in result.failures]
-    table = _el(
+        remarks += [el("li", el("code", result.case), f": {failure}") for failure in result.failures]
+    grid = el(
         "table",
-        _el("thead", _el("tr", *(_el("th", name, {"scope": "col"}) for name in head))),
-        _el("tbody", *rows),
+        el("thead", el("tr", *(el("th", name, {"scope": "col"}) for name in head))),
+        el("tbody", *rows),
     )
-    return _el(
+    return el(
         "section",
-        _el("h2", _el("code", path)),
-        _el("div", table, {"class": "wide verdicts"}),
-        _el("ul", *remarks) if remarks else None,
+        el("h2", el("code", path)),
+        el("div", grid, {"class": "wide verdicts"}),
+        el("ul", *remarks) if remarks else None,
         *_assumptions(group),
     )
 
 
 def _cell(item: Item | None, anchor: str | None) -> ET.Element:
     if item is None or item.result is None:
-        return _el("td", "", {"class": "none"})
+        return el("td", "", {"class": "none"})
     found = item.result
     words = f"{_MARKS[found.relation]} {verdict(found)}"
-    shown = _el("a", words, {"href": f"#{anchor}"}) if anchor else _el("span", words)
+    shown = el("a", words, {"href": f"#{anchor}"}) if anchor else el("span", words)
     said = found.expected.stated or found.relation is not Relation.AS_EXPECTED
     expected = "as expected" if found.relation is Relation.AS_EXPECTED else f"expected {found.expected.text}"
-    return _el("td", shown, _el("small", expected) if said else None, {"class": _CLASSES[found.relation], "title": found.title})
+    return el("td", shown, el("small", expected) if said else None, {"class": _CLASSES[found.relation], "title": found.title})
 
 
 def _findings(report: Report) -> Iterable[ET.Element]:
     if report.findings:
         lines = [
-            _el("li", f"{finding.message}{_at(finding.place)}", f" in {', '.join(cases)} of {path}" if cases else None)
+            el("li", f"{finding.message}{_at(finding.place)}", f" in {', '.join(cases)} of {path}" if cases else None)
             for path, finding, cases in report.findings
         ]
-        yield _el("section", _el("h2", "What the verdicts do not say"), _el("ul", *lines))
+        yield el("section", el("h2", "What the verdicts do not say"), el("ul", *lines))
 
 
 def _assumptions(group: Sequence[CaseResult]) -> Iterable[ET.Element]:
@@ -279,11 +232,11 @@ def _assumptions(group: Sequence[CaseResult]) -> Iterable[ET.Element]:
     every = {result.case for result in group if result.properties}
     if found:
         lines = [
-            _el("li", assumption, None if set(cases) >= every else _el("small", f" in {', '.join(cases)}"))
+            el("li", assumption, None if set(cases) >= every else el("small", f" in {', '.join(cases)}"))
             for assumption, cases in found.items()
         ]
-        yield _el("h3", "Assumed")
-        yield _el("ul", *lines)
+        yield el("h3", "Assumed")
+        yield el("ul", *lines)
 
 
 def _at(place: Place | None) -> str:
@@ -297,27 +250,27 @@ def _story(item: Item, anchor: str) -> ET.Element:
     story, found = item.story, item.result
     assert story is not None
     assert found is not None
-    title = _el(
+    title = el(
         "summary",
-        _el("h2", _el("code", story.name), " in ", _el("code", case_label(item.case)), f": {verdict(found)}"),
-        _el("a", "#", {"href": f"#{anchor}", "class": "link", "title": "A link to this counterexample"}),
+        el("h2", el("code", story.name), " in ", el("code", case_label(item.case)), f": {verdict(found)}"),
+        el("a", "#", {"href": f"#{anchor}", "class": "link", "title": "A link to this counterexample"}),
     )
     parts = [
-        _el("p", story.title) if story.title else None,
-        _el("p", f"{story.broken[:1].upper()}{story.broken[1:]}.{_at(story.place)}", {"class": "broken"}),
+        el("p", story.title) if story.title else None,
+        el("p", f"{story.broken[:1].upper()}{story.broken[1:]}.{_at(story.place)}", {"class": "broken"}),
         *(_query(query) for query in story.queries),
-        _el("ul", *(_el("li", line) for line in story.processes)) if story.processes else None,
-        _el(
+        el("ul", *(el("li", line) for line in story.processes)) if story.processes else None,
+        el(
             "div", _picture(story, anchor), {"class": "wide picture", "tabindex": "0", "role": "group", "aria-label": "The picture"}
         ),
-        _el("details", _el("summary", "The same as text"), _el("pre", story_text(story, case_label(item.case), found.text))),
+        el("details", el("summary", "The same as text"), el("pre", story_text(story, case_label(item.case), found.text))),
     ]
-    return _el("section", _el("details", title, *parts, {"open": ""}), {"class": "story", "id": anchor})
+    return el("section", el("details", title, *parts, {"open": ""}), {"class": "story", "id": anchor})
 
 
 def _query(query: Query) -> ET.Element:
-    rows = _table(query.columns, query.rows, "rows") if query.rows and query.columns else None
-    return _el("div", _el("div", query.name, {"class": "dim"}), _el("pre", query.sql), rows, {"class": "query"})
+    rows = table(query.columns, query.rows, "rows") if query.rows and query.columns else None
+    return el("div", el("div", query.name, {"class": "dim"}), el("pre", query.sql), rows, {"class": "query"})
 
 
 def _picture(story: Story, anchor: str) -> ET.Element:
@@ -336,7 +289,7 @@ def _hatching(told: Sequence[tuple[Item, str]]) -> ET.Element | None:
     for item, _ in told:
         if item.story is not None:
             definitions = [child for child in drawing(item.story) if child.tag == "defs"]
-            return _el("svg", *definitions, {"class": "tw hatching", "width": "0", "height": "0", "aria-hidden": "true"})
+            return el("svg", *definitions, {"class": "tw hatching", "width": "0", "height": "0", "aria-hidden": "true"})
     return None
 
 

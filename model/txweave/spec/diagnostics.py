@@ -62,6 +62,13 @@ class SpecError(Exception):
         self.diagnostics = tuple(diagnostics)
         super().__init__("\n".join(d.render() for d in self.diagnostics))
 
+    def __repr__(self) -> str:
+        return f"SpecError:\n{self}"
+
+    def _render_traceback_(self) -> list[str]:
+        """What IPython shows in place of a traceback, which would say nothing about the specification."""
+        return str(self).splitlines()
+
 
 MAX_DIAGNOSTICS = 200
 """How many findings a report tells: enough for any file that a person wrote."""

@@ -1,0 +1,481 @@
+"""The library, for scripts and notebooks: load a model, change it, check it, look at a counterexample.
+
+>>> import txweave as tw
+>>> model = tw.load("specs/backfill.model.yaml").with_fix("specs/exists-guard.fix.yaml")  # doctest: +SKIP
+>>> result = tw.check(model)  # doctest: +SKIP
+>>> result["never_blocked"].holds  # doctest: +SKIP
+False
+>>> print(result["never_blocked"].trace.text)  # doctest: +SKIP
+
+In a notebook each of these shows itself: a model, a result, a verdict, a counterexample as a picture.  What a model expects of
+itself plays no part here: a result says what is true.  Paths are relative to the current directory.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Literal, TypeAlias
+from xml.etree import ElementTree as ET
+
+from txweave.check import Options
+from txweave.collect import FIX, MODEL, STUDY, Choice, Selected, Usage, changed_model, check_properties, collect, suggestion
+from txweave.compare import Comparison as Compared
+from txweave.compare import Separation
+from txweave.compare import compare as side_by_side
+from txweave.compose import Composer
+from txweave.report.markup import Child, el, serialised, table
+from txweave.report.outcomes import case_label, plain, story_text, verdict
+from txweave.report.picture import picture
+from txweave.report.story import Story, StoryStep
+from txweave.results import CaseResult, Finding, PropertyResult, Relation
+from txweave.spec import syntax
+from txweave.spec.diagnostics import SpecError
+from txweave.spec.load import load_fix, load_model, parse_fix, parse_model
+from txweave.spec.parameters import Value, show_value, with_settings
+from txweave.spec.text import SourceFile
+from txweave.verdict import Status
+
+__all__ = ["Comparison", "Model", "Result", "SpecError", "Trace", "Usage", "Verdict", "check", "compare", "load"]
+
+FixLike: TypeAlias = str | Path | syntax.Fix
+"""A fix: the path of its file, its YAML as a text of several lines, or what has been read."""
+
+Engine: TypeAlias = Literal["", "explicit", "z3", "both"]
+
+Bundle: TypeAlias = dict[str, str]
+"""A result in several forms, by media type, of which a notebook shows the best that it can."""
+
+
+@dataclass(frozen=True)
+class Model:
+    """A model with the fixes and settings that were chosen.  It does not change: each method gives another one.
+
+    ``source``: what the file says.  ``chosen``: the scenario, empty where none was chosen.
+    """
+
+    path: str
+    source: syntax.Model
+    fixes: tuple[syntax.Fix, ...] = ()
+    settings: tuple[tuple[str, Value], ...] = ()
+    chosen: str = ""
+
+    @cached_property
+    def composed(self) -> syntax.Model:
+        """The model with its fixes and settings.
+
+        Raises:
+            SpecError: they do not fit.
+        """
+        changed = changed_model(self.source, self.fixes, Choice())
+        return with_settings(changed, dict(self.settings)) if self.settings else changed
+
+    @property
+    def scenarios(self) -> tuple[str, ...]:
+        """The names of its scenarios."""
+        return tuple(self.composed.scenarios)
+
+    @property
+    def properties(self) -> tuple[str, ...]:
+        """The names of its properties."""
+        return tuple(self.composed.properties)
+
+    def with_fix(self, *fixes: FixLike) -> Model:
+        """The same with more fixes, all of them together.
+
+        Raises:
+            SpecError: a fix is wrong, or they do not fit the model or each other.
+            Usage: a text that is neither the path of a fix nor YAML.
+        """
+        return self._changed(fixes=(*self.fixes, *map(_fix, fixes)))
+
+    def with_settings(self, **settings: Value) -> Model:
+        """The same with other values of parameters.
+
+        Raises:
+            SpecError: there is no such parameter, or it takes no such value.
+        """
+        return self._changed(settings=tuple({**dict(self.settings), **settings}.items()))
+
+    def scenario(self, name: str) -> Model:
+        """The same in one of its scenarios.
+
+        Raises:
+            Usage: there is no such scenario.
+        """
+        if name not in self.source.scenarios:
+            raise Usage(f"there is no scenario {name!r}{suggestion(name, self.source.scenarios)}")
+        return replace(self, chosen=name)
+
+    def _changed(self, **changes: Any) -> Model:
+        found = replace(self, **changes)
+        _ = found.composed  # what does not fit is said here, not at the check
+        return found
+
+    def _selected(self) -> Selected:
+        model = self.composed
+        name = self.chosen or next(iter(model.scenarios))
+        if not self.chosen and len(model.scenarios) > 1:
+            raise Usage(f"say in which scenario, with .scenario(name): there are {', '.join(model.scenarios)}")
+        shown = tuple((key, model.parameters[key].value) for key, _ in self.settings)
+        span = model.scenarios[name].name.span()
+        case = syntax.Case(name, span, model, name, model.fixes, shown, base=self.source, patches=self.fixes)
+        return Selected(self.path, "", case)
+
+    def _facts(self) -> list[tuple[str, str]]:
+        model = self.composed
+        title = f": {model.title}" if model.title else ""
+        chosen = [self.chosen] if self.chosen else list(model.scenarios)
+        facts = [
+            ("model", f"{model.name.value}{title} ({self.path})"),
+            ("fixes", ", ".join(model.fixes)),
+            ("settings", ", ".join(f"{name} = {show_value(model.parameters[name].value)}" for name, _ in self.settings)),
+            ("in scenario" if self.chosen else "scenarios", ", ".join(chosen)),
+            ("procedures", ", ".join(model.procedures)),
+        ]
+        return [fact for fact in facts if fact[1]]
+
+    def __repr__(self) -> str:
+        properties = [("property" if n == 0 else "", words) for n, words in enumerate(self._properties())]
+        return "\n".join(f"{name:<12} {words}" for name, words in [*self._facts(), *properties])
+
+    def _properties(self) -> Iterator[str]:
+        for item in self.composed.properties.values():
+            yield item.name.value + (f": {item.title}" if item.title else "")
+
+    def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> Bundle:  # noqa: ARG002 - IPython's protocol
+        rows = [*self._facts(), ("properties", "")]
+        lines = el("ul", *(el("li", words) for words in self._properties()))
+        grid = table((), [*((el("b", name), words) for name, words in rows[:-1]), (el("b", "properties"), lines)])
+        return _bundle(repr(self), grid)
+
+
+@dataclass(frozen=True)
+class Trace:
+    """A counterexample.  ``story``: all of it as data, each step with the state after it."""
+
+    story: Story
+    heading: str
+
+    @property
+    def steps(self) -> tuple[StoryStep, ...]:
+        """Its steps."""
+        return self.story.steps
+
+    @property
+    def loop(self) -> int | None:
+        """How many steps come before the loop, None where it ends."""
+        return self.story.loop
+
+    @property
+    def text(self) -> str:
+        """The story as plain text."""
+        return story_text(self.story, self.heading, "violated")
+
+    def picture(self, title: str = "", fold: Iterable[int] = ()) -> str:
+        """The picture, an SVG document; ``fold``: numbers of steps to show in one thin line."""
+        return picture(self.story, title or f"{self.story.name} · {self.heading}", frozenset(fold))
+
+    def __len__(self) -> int:
+        return len(self.story.steps)
+
+    def __repr__(self) -> str:
+        return self.text
+
+    def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> Bundle:  # noqa: ARG002
+        return {"text/plain": self.text, "image/svg+xml": self.picture()}
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What is true of one property.  ``result`` has everything, ``text`` the verdict in words."""
+
+    result: PropertyResult
+    heading: str
+
+    @property
+    def name(self) -> str:
+        """The property's name."""
+        return self.result.name
+
+    @property
+    def status(self) -> Status:
+        """The verdict: holds, proved, violated or unknown."""
+        return self.result.status
+
+    @property
+    def holds(self) -> bool | None:
+        """Whether the property holds within the bounds; None where nothing is known, which is never a pass."""
+        if self.result.relation is Relation.FAILED or self.status is Status.UNKNOWN:
+            return None
+        return self.status is not Status.VIOLATED
+
+    @property
+    def text(self) -> str:
+        """The verdict in words, with the counterexample's length."""
+        return verdict(self.result)
+
+    @property
+    def trace(self) -> Trace | None:
+        """The counterexample, where there is one: a shortest one."""
+        return Trace(self.result.story, self.heading) if self.result.story is not None else None
+
+    @property
+    def story(self) -> Story | None:
+        """The counterexample as data."""
+        return self.result.story
+
+    def __repr__(self) -> str:
+        return f"{self.name} in {self.heading}: {self.text}"
+
+    def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> Bundle:  # noqa: ARG002
+        lines = [repr(self), self.result.title, *self.result.notes]
+        trace = self.trace
+        told = "\n".join(line for line in lines if line)
+        if trace is None:
+            return {"text/plain": told}
+        return {"text/plain": f"{told}\n\n{trace.text}", "image/svg+xml": trace.picture(title=repr(self))}
+
+
+class Result(Mapping[str, Verdict]):
+    """What is true of a model in a scenario: a verdict for each property, by name.  ``case`` has everything."""
+
+    def __init__(self, case: CaseResult) -> None:
+        self.case = case
+        self._verdicts = {item.name: Verdict(item, case_label(case)) for item in case.properties}
+
+    def __getitem__(self, name: str) -> Verdict:
+        if name not in self._verdicts:
+            raise KeyError(f"there is no verdict on {name!r}{suggestion(str(name), self._verdicts)}")
+        return self._verdicts[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._verdicts)
+
+    def __len__(self) -> int:
+        return len(self._verdicts)
+
+    @property
+    def holds(self) -> bool | None:
+        """Whether every property holds: False where one is violated, otherwise None where one is unknown."""
+        found = [item.holds for item in self._verdicts.values()]
+        return False if False in found else None if None in found else True
+
+    @property
+    def states(self) -> int:
+        """How many distinct states were explored."""
+        return self.case.states
+
+    @property
+    def findings(self) -> tuple[Finding, ...]:
+        """What makes the verdicts say less than they seem to."""
+        return self.case.findings
+
+    @property
+    def assumptions(self) -> tuple[str, ...]:
+        """What was taken for granted."""
+        return self.case.assumptions
+
+    def __repr__(self) -> str:
+        lines = [f"{self.case.model}: {case_label(self.case)}" + (f" ({self.states:,} states)" if self.states else "")]
+        width = max(map(len, self._verdicts), default=0)
+        lines += [f"  {_mark(item)} {name:<{width}}  {item.text}" for name, item in self._verdicts.items()]
+        lines += [f"  self-check failed: {failure}" for failure in self.case.failures]
+        lines += [f"  note: {finding.message}" for finding in self.findings]
+        return "\n".join(lines)
+
+    def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> Bundle:  # noqa: ARG002
+        rows = [(_mark(item), el("code", name), item.text, item.result.title) for name, item in self._verdicts.items()]
+        head = el("p", el("b", self.case.model), f": {case_label(self.case)}, {self.states:,} states")
+        notes = [*(f"self-check failed: {failure}" for failure in self.case.failures), *(f.message for f in self.findings)]
+        remarks = el("ul", *(el("li", words) for words in notes)) if notes else None
+        return _bundle(repr(self), el("div", head, table(("", "property", "verdict", ""), rows), remarks))
+
+
+class Comparison(Mapping[str, Result]):
+    """Compositions of one model side by side, by what they are called.
+
+    ``separations``: for each property on which they differ the interleaving that separates them, followed on the others.
+    """
+
+    def __init__(self, source: Compared) -> None:
+        self.source = source
+        (row,) = source.cases
+        self._results = {case.case: Result(case) for case in row}
+
+    def __getitem__(self, name: str) -> Result:
+        if name not in self._results:
+            raise KeyError(f"there is no composition {name!r}{suggestion(str(name), self._results)}")
+        return self._results[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._results)
+
+    def __len__(self) -> int:
+        return len(self._results)
+
+    @property
+    def separations(self) -> tuple[Separation, ...]:
+        """The properties on which compositions differ."""
+        return self.source.separations
+
+    @property
+    def text(self) -> str:
+        """The verdicts, and where the compositions part, as plain text."""
+        from txweave.report.compare import ComparisonWriter
+
+        writer, out = plain()
+        ComparisonWriter(writer).result(self.source)
+        return out.getvalue().rstrip()
+
+    def __repr__(self) -> str:
+        return self.text
+
+    def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> Bundle:  # noqa: ARG002
+        names = list(dict.fromkeys(name for result in self.values() for name in result))
+        cells: list[list[Child]] = [
+            [el("code", name), *(f"{_mark(r[name])} {r[name].text}" if name in r else "no answer" for r in self.values())]
+            for name in names
+        ]
+        whole = el("details", el("summary", "where they part"), el("pre", self.text))
+        return _bundle(self.text, el("div", table(("", *self), cells), whole if self.separations else None))
+
+
+# ----------------------------------------------------------------------------------------------------------- what to do
+
+
+def load(source: str | Path, case: str = "") -> Model:
+    """Read a model from its file, from YAML as a text of several lines, or from a case of a study, with its fixes and settings.
+
+    Raises:
+        SpecError: everything that is wrong with it.
+        Usage: there is no such file or case.
+    """
+    text = str(source)
+    if isinstance(source, str) and "\n" in source:
+        if case:
+            raise Usage("only a study has cases: name its file")
+        return Model("<model>", parse_model(SourceFile("<model>", source)))
+    if text.endswith(STUDY):
+        return _of_study(text, case)
+    if not text.endswith(MODEL):
+        raise Usage(f"{text} is no specification: they are called *{MODEL} and *{STUDY}")
+    if case:
+        raise Usage(f"only a study has cases, and {text} is a model")
+    return Model(text, load_model(source))
+
+
+def _of_study(path: str, name: str) -> Model:
+    if not name:
+        raise Usage(f"say which case of {path}, with case=")
+    collection = collect([path], Choice(cases=(name,)))
+    if collection.errors:
+        raise SpecError(found for _, group in collection.errors for found in group)
+    if len(collection.cases) > 1:
+        raise Usage(f"say which case of {path}: {', '.join(selected.case.name for selected in collection.cases)}")
+    case = collection.cases[0].case
+    if case.base is None:
+        return Model(path, case.model, (), (), case.scenario)
+    return Model(path, case.base, case.patches, case.settings, case.scenario)
+
+
+def check(
+    model: Model | str | Path,
+    *,
+    properties: str | Iterable[str] = (),
+    engine: Engine = "",
+    max_states: int | None = None,
+    max_depth: int | None = None,
+    timeout: float | None = None,
+) -> Result:
+    """Check a model in its scenario.
+
+    Args:
+        model: A model, or what :func:`load` takes.
+        properties: Only these (default: all).
+        engine: ``explicit``, ``z3`` or ``both``; default: both up to 20,000 states.
+        max_states: Explore at most so many states.
+        max_depth: Search at most so many steps deep with Z3.
+        timeout: Seconds.
+
+    Raises:
+        SpecError: the model is wrong.
+        Usage: there is no such property or engine, or several scenarios and none was chosen.
+    """
+    from txweave.run import run_cases
+
+    selected = _model(model)._selected()  # noqa: SLF001 - of this module
+    names = _names(properties)
+    check_properties([selected], names)
+    if engine not in {"", "explicit", "z3", "both"}:
+        raise Usage(f"there is no engine {engine!r}{suggestion(engine, ('explicit', 'z3', 'both'))}")
+    options = Options(engine, names, max_states, None, timeout, max_depth)
+    (result,) = run_cases([selected], options)
+    if result.errors:
+        raise SpecError(result.errors)
+    return Result(result)
+
+
+def compare(
+    model: Model | str | Path,
+    *alternatives: FixLike | Iterable[FixLike],
+    properties: str | Iterable[str] = (),
+    max_states: int | None = None,
+    timeout: float | None = None,
+) -> Comparison:
+    """A model beside itself with fixes.
+
+    Args:
+        model: A model, or what :func:`load` takes; the fixes that it has are in every composition.
+        alternatives: For each composition a fix, or several that are applied together.
+        properties: Only these (default: all).
+        max_states: Explore at most so many states of each.
+        timeout: Seconds, for each.
+
+    Raises:
+        SpecError: a composition is wrong.
+        Usage: there is nothing to compare with, no such property, or several scenarios and none was chosen.
+    """
+    chosen = _model(model)
+    selected = chosen._selected()  # noqa: SLF001 - of this module
+    single = (str, Path, syntax.Fix)
+    sets = [[_fix(item)] if isinstance(item, single) else [_fix(one) for one in item] for item in alternatives]
+    settings = tuple((name, show_value(value)) for name, value in selected.case.settings)
+    composer = Composer(chosen.path, chosen.source, settings, always=chosen.fixes)
+    options = Options(properties=_names(properties), max_states=max_states, timeout=timeout)
+    result = side_by_side(composer, sets, [selected.case.scenario], options)
+    wrong = [found for row in result.cases for case in row for found in case.errors]
+    if wrong:
+        raise SpecError(wrong)
+    return Comparison(result)
+
+
+# -------------------------------------------------------------------------------------------------------------- helpers
+
+
+def _model(source: Model | str | Path) -> Model:
+    return source if isinstance(source, Model) else load(source)
+
+
+def _names(properties: str | Iterable[str]) -> tuple[str, ...]:
+    return (properties,) if isinstance(properties, str) else tuple(properties)
+
+
+def _fix(source: FixLike) -> syntax.Fix:
+    if isinstance(source, syntax.Fix):
+        return source
+    if isinstance(source, str) and "\n" in source:
+        return parse_fix(SourceFile("<fix>", source))
+    if not str(source).endswith(FIX):
+        raise Usage(f"{str(source)!r} is no fix: give the path of a *{FIX} file, or its YAML in several lines")
+    return load_fix(source)
+
+
+def _mark(item: Verdict) -> str:
+    return {True: "✓", False: "✗", None: "?"}[item.holds]
+
+
+def _bundle(text: str, html: ET.Element) -> Bundle:
+    return {"text/plain": text, "text/html": serialised(html)}
