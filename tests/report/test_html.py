@@ -20,7 +20,7 @@ from txweave.report.html import render
 from txweave.report.text import Style
 from txweave.view import Row, TableState
 
-MARKUP = "</script><script>alert(1)</script><!--<img src=x onerror=alert(2)>'\"&lt;&#60;]]>\x1b\x00\x85"
+MARKUP = "</script ><script>alert(1)</script><!--<script ><img src=x onerror=alert(2)>'\"&lt;&#60;]]>\x1b\x00\x85"
 SHOWN = MARKUP.translate({0x1B: "␛", 0: "␀", 0x85: "\ufffd"})
 
 
