@@ -185,8 +185,10 @@ def plain(width: int = WIDTH) -> tuple[Writer, io.StringIO]:
     from txweave.report.text import Writer
 
     out = io.StringIO()
-    # Whatever the environment says of terminals (FORCE_COLOR, TERM) is not about this text.
-    console = Console(file=out, width=width, highlight=False, force_terminal=False, color_system=None, legacy_windows=False)
+    # Whatever the environment says of terminals (FORCE_COLOR, TERM), or that it is a notebook, is not about this text.
+    console = Console(
+        file=out, width=width, highlight=False, force_terminal=False, force_jupyter=False, color_system=None, legacy_windows=False
+    )
     return Writer(console), out
 
 
