@@ -256,3 +256,42 @@ def test_a_link_to_a_step_shows_its_state(report, tmp_path: Path) -> None:
     assert not every(root, "img")
     (bar,) = every(root, "p", "scripted")
     assert bar.get("hidden") is None, "the filter is there where it works"
+
+
+DRIVER = """
+const key = name => document.body.dispatchEvent(new KeyboardEvent("keydown", { key: name, bubbles: true }));
+for (const name of ["ArrowRight", "ArrowRight", "ArrowRight", "ArrowLeft"]) key(name);
+const filter = document.getElementById("filter");
+filter.value = "calm TAKEN_once";
+filter.dispatchEvent(new Event("input"));
+"""
+"""What a reader does: three steps forward (the first is to the initial state), one back; then something to look for."""
+
+
+@pytest.mark.skipif(BROWSER is None, reason="no Chromium here")
+def test_the_arrow_keys_step_and_the_filter_hides(tmp_path: Path) -> None:
+    text = render(samples.EVERYTHING)
+    assert text.count("</body>") == 1
+    driven = re.sub(r'<meta http-equiv="Content-Security-Policy"[^>]*>', "", text).replace(
+        "</body>", f"<script>{DRIVER}</script></body>"
+    )
+    path = tmp_path / "report.html"
+    path.write_text(driven, encoding="utf-8")
+    root, console = browse(path, "as_written-taken_once", tmp_path)
+    assert console == ""
+    sections = {e.get("id"): e for e in every(root, "section", "story")}
+    (box,) = every(sections["as_written-taken_once"], "div", "states")
+    assert words(box).startswith("◀ ▶ 1. ")
+    assert len(every(root, "rect", "here")) == 1, "the step is marked in the picture"
+    assert {name for name, e in sections.items() if e.get("hidden") is None} == {"calm-taken_once"}
+
+
+@pytest.mark.skipif(BROWSER is None, reason="no Chromium here")
+def test_the_browser_runs_no_script_but_the_pages_own(tmp_path: Path) -> None:
+    path = tmp_path / "report.html"
+    foreign = '<script>document.body.id = "foreign"</script>'
+    path.write_text(render(samples.VIOLATED).replace("</body>", f"{foreign}</body>"), encoding="utf-8")
+    root, console = browse(path, "", tmp_path)
+    assert every(root, "body")[0].get("id") is None
+    assert "Content Security Policy" in console
+    assert every(root, "div", "states"), "the page's own script ran"
