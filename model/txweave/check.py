@@ -9,12 +9,13 @@ from __future__ import annotations
 import time
 import traceback
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING
 
 from txweave.collect import Selected
 from txweave.report.story import Place, tell
-from txweave.results import Answer, CaseResult, Expected, Exploration, Finding, PropertyResult, Relation
+from txweave.results import Answer, CaseResult, Expected, Exploration, Finding, Known, PropertyResult, Relation
 from txweave.spec import syntax
 from txweave.spec.diagnostics import Diagnostic, SpecError
 from txweave.verdict import Limits, Outcome, Progress, Status, Verdict
@@ -45,7 +46,8 @@ class Options:
     """How to check.  ``engine``: ``explicit``, ``z3``, ``both``, or empty for both up to :data:`BOTH_UP_TO` states.
 
     ``properties``: only these (empty: all).  ``timeout``: seconds for a whole case.  ``max_depth``: steps, for Z3.
-    ``strict``: what lint finds is an error.
+    ``strict``: what lint finds is an error.  ``today``: the day on which known violations may be past their last (default: the
+    clock's, UTC).
     """
 
     engine: str = ""
@@ -55,6 +57,7 @@ class Options:
     timeout: float | None = None
     max_depth: int | None = None
     strict: bool = False
+    today: date = field(default_factory=lambda: datetime.now(UTC).date())
 
 
 @dataclass(frozen=True)
@@ -118,13 +121,14 @@ def prepare(selected: Selected) -> tuple[BoundModel, GroundSystem]:
     return bound, ground(lower(bound, selected.case.scenario))
 
 
-def expectation(case: syntax.Case, name: str) -> Expected:
-    """What is expected of a property: what the case says, otherwise that it holds."""
+def expectation(case: syntax.Case, name: str, today: date) -> Expected:
+    """What is expected of a property on a day: what the case says, otherwise that it holds."""
     said = case.expect.get(name)
     if said is None:
         return Expected("holds")
     length = (said.length,) if isinstance(said.length, int) else said.length
-    return Expected(said.verdict, length, stated=True, place=Place.of(said.span))
+    known = Known(said.known.until, said.known.reason, (said.known.until - today).days) if said.known is not None else None
+    return Expected(said.verdict, length, stated=True, place=Place.of(said.span), known=known)
 
 
 class _Run:
@@ -251,7 +255,7 @@ class _Run:
         verdicts = [o.verdicts[name] for o in outcomes if name in o.verdicts]
         broken = [*self._judged(name, verdicts), *disagreements(verdicts)]
         final = combine(name, verdicts)
-        expected = expectation(self.case, name)
+        expected = expectation(self.case, name, self.options.today)
         length = _length(final)
         relation, difference = compare(final, expected)
         if broken:
@@ -367,10 +371,15 @@ def compare(verdict: Verdict, expected: Expected) -> tuple[Relation, str]:
     length = _length(verdict)
     said = expected.text
     if expected.verdict == "violated":
+        known = expected.known
         if verdict.status is not Status.VIOLATED:
-            return Relation.DIFFERS, f"{verdict.text}, expected {said}"
+            gone = f": no longer what is known ({known.reason}), so take known out of the expectation" if known is not None else ""
+            return Relation.DIFFERS, f"{verdict.text}, expected {said}{gone}"
         if expected.length is not None and expected.length != length:
-            return Relation.DIFFERS, f"violated as expected, but in {_steps(length)} instead of {_steps(expected.length)}"
+            found = f"violated as expected, but in {_steps(length)} instead of {_steps(expected.length)}"
+            return Relation.DIFFERS, found + (f": not what is known ({known.reason})" if known is not None else "")
+        if known is not None and known.left < 0:
+            return Relation.DIFFERS, f"violated, and accepted only until {known.until}: {known.reason}"
         return Relation.AS_EXPECTED, ""
     if verdict.status is Status.PROVED or (verdict.status is Status.HOLDS and expected.verdict == "holds"):
         return Relation.AS_EXPECTED, ""

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 STUDY, MODEL = ".study.yaml", ".model.yaml"
 FINDING = "txweave finding"
+KNOWN = "txweave known violation"
 
 
 def _number(text: str) -> int:
@@ -176,6 +177,10 @@ class Property(pytest.Item):
         assert item.result is not None
         self.user_properties.append(("verdict", verdict(item.result)))
         self.user_properties.append(("states", item.case.states))
+        known = item.result.known
+        if known is not None:
+            where = f"{item.case.path}, {item.case.case}: {item.result.name}"
+            self.user_properties.append((KNOWN, f"{where}: {verdict(item.result)}, {known.text(days=True)}"))
         if item.outcome is not Outcome.PASS:
             pytest.fail(item.text, pytrace=False)
 
@@ -202,17 +207,16 @@ class Property(pytest.Item):
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """What makes verdicts say less than they seem to, once each."""
-    found: dict[str, None] = {}
-    for reports in terminalreporter.stats.values():
-        for report in reports:
-            for name, value in getattr(report, "user_properties", ()):
-                if name == FINDING:
-                    found[str(value)] = None
-    if found:
-        terminalreporter.section("txweave: what the verdicts do not say")
-        for line in found:
-            terminalreporter.line(line)
+    """The known violations, and what makes verdicts say less than they seem to, once each."""
+    for kind, title in ((KNOWN, "txweave: known violations"), (FINDING, "txweave: what the verdicts do not say")):
+        found: dict[str, None] = {}
+        for reports in terminalreporter.stats.values():
+            for report in reports:
+                found.update({str(value): None for name, value in getattr(report, "user_properties", ()) if name == kind})
+        if found:
+            terminalreporter.section(title)
+            for line in found:
+                terminalreporter.line(line)
 
 
 @pytest.fixture(scope="session")

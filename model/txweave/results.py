@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from datetime import date
 from enum import Enum, IntEnum
 
 from txweave.report.story import Place, Story
@@ -52,6 +53,20 @@ class Answer:
 
 
 @dataclass(frozen=True)
+class Known:
+    """A violation that is accepted up to the day ``until``: ``left`` days after the day of the check, past it less than none."""
+
+    until: date
+    reason: str
+    left: int
+
+    def text(self, *, days: bool = False) -> str:
+        """``known until 2027-03-01: reason``; with ``days`` also how many are left, which is another text every day."""
+        counted = "its last day" if not self.left else "1 day left" if self.left == 1 else f"{self.left} days left"
+        return f"known until {self.until}{f' ({counted})' if days else ''}: {self.reason}"
+
+
+@dataclass(frozen=True)
 class Expected:
     """What is expected of a property; ``stated`` False: nothing was said, so that it should hold."""
 
@@ -59,6 +74,7 @@ class Expected:
     length: tuple[int, ...] | None = None
     stated: bool = False
     place: Place | None = None
+    known: Known | None = None
 
     @property
     def text(self) -> str:
@@ -88,6 +104,11 @@ class PropertyResult:
     notes: tuple[str, ...] = ()
     story: Story | None = None
     trace: Trace | None = field(default=None, compare=False, repr=False)
+
+    @property
+    def known(self) -> Known | None:
+        """The known violation that this is; nothing where the verdict is anything else, unknown above all."""
+        return self.expected.known if self.relation is Relation.AS_EXPECTED and self.status is Status.VIOLATED else None
 
 
 @dataclass(frozen=True)

@@ -77,7 +77,7 @@ def not_run(selected: Selected, options: Options, reason: str) -> CaseResult:
             place=Place.of(item.name.span()),
             status=Status.UNKNOWN,
             text=f"unknown ({reason})",
-            expected=expectation(case, name),
+            expected=expectation(case, name, options.today),
             relation=Relation.INCONCLUSIVE,
             answers=(),
         )

@@ -1,6 +1,7 @@
 """Results as workflow commands of GitHub Actions, which shows them as annotations at the lines of a pull request.
 
-One annotation for each property that is not as expected, each thing that is wrong in a specification, each finding.
+One annotation for each property that is not as expected, each known violation, each thing that is wrong in a specification, each
+finding.
 Syntax and escaping: GitHub's documentation, "Workflow commands for GitHub Actions", and ``@actions/core``.
 """
 
@@ -8,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from txweave.report.outcomes import Item, Outcome, Report, case_label, finding_line, repository_path, step_line
+from txweave.report.outcomes import Item, Outcome, Report, case_label, finding_line, repository_path, step_line, verdict
 from txweave.report.story import Place
 from txweave.results import Relation
 from txweave.spec.diagnostics import Diagnostic
@@ -21,6 +22,10 @@ def render(report: Report) -> str:
         # What is wrong with a specification was said once, at its place; it stands for every case that has it.
         if item.outcome is not Outcome.PASS and not item.diagnostics:
             lines.append(_item(item))
+        elif item.result is not None and item.result.known is not None:
+            words = item.result.known.text(days=report.style.timing)
+            message = f"{case_label(item.case)}: {verdict(item.result)}, {words}"
+            lines.append(_command("notice", _where(item.place, item.case.path), f"txweave: {item.name}", message))
     for path, finding, cases in report.findings:
         title = f"txweave: {finding.kind}" if finding.kind != "lint" else f"txweave {finding.subject}"
         lines.append(_command("notice", _where(finding.place, path), title, finding_line(finding, cases)))

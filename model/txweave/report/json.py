@@ -17,7 +17,7 @@ from typing import Any, TypeAlias
 
 import txweave
 from txweave.report.story import Place, Query, Story, StoryStep
-from txweave.results import CaseResult, PropertyResult, worst
+from txweave.results import CaseResult, Known, PropertyResult, worst
 from txweave.spec.diagnostics import Diagnostic
 from txweave.spec.text import Span
 from txweave.view import ProcessState, RowChange, StateDiff, StateView, Values, VersionChange
@@ -135,8 +135,10 @@ def property_(item: PropertyResult, *, timing: bool = True) -> Json:
             "length": list(item.expected.length) if item.expected.length is not None else None,
             "stated": item.expected.stated,
             "place": place(item.expected.place),
+            "known": _known(item.expected.known, timing=timing),
         },
         "relation": item.relation.value,
+        "known": item.known is not None,
         "difference": item.difference,
         "answers": [
             {
@@ -152,6 +154,12 @@ def property_(item: PropertyResult, *, timing: bool = True) -> Json:
         "notes": list(item.notes),
         "counterexample": story(item.story) if item.story is not None else None,
     }
+
+
+def _known(found: Known | None, *, timing: bool) -> Json | None:
+    if found is None:
+        return None
+    return {"until": found.until.isoformat(), "reason": found.reason, **({"days_left": found.left} if timing else {})}
 
 
 def story(told: Story) -> Json:

@@ -70,6 +70,7 @@ def _test(item: Item) -> TestCase:
         test.line = item.place.line
     match item.outcome:
         case Outcome.PASS:
+            # A known violation says until when it is one, and why.
             test.system_out = _clean(item.message)
         case Outcome.FAIL:
             test.result = _result(Failure, item, "verdict")

@@ -93,6 +93,8 @@ def _heading(report: Report) -> str:
     words = [f"{number} {what}" for number, what in parts if number]
     if not words:
         words = ["all as expected" if items and report.exit_status == 0 else "nothing was checked"]
+    known = sum(i.known for i in items)
+    words += [f"{known} known violation{'' if known == 1 else 's'}"] if known else []
     mark = "✅" if report.exit_status == 0 else "❓" if report.exit_status == 3 else "❌"
     total = sum(i.result is not None for i in items)
     size = f"{total} {'property' if total == 1 else 'properties'} in {len(report.results)} "
@@ -109,7 +111,8 @@ def _table(path: str, group: Sequence[CaseResult], report: Report) -> str:
         for item in items(result):
             found = item.result
             if found is not None:
-                mark, verdicts = _MARKS[found.relation], [_cell(found.name), _plain(verdict(found)), _plain(found.expected.text)]
+                mark = "⏳" if item.known else _MARKS[found.relation]
+                verdicts = [_cell(found.name), _plain(verdict(found)), _plain(found.expected.text)]
             else:
                 mark, verdicts = "💥" if item.failures else "❌", ["", _plain(item.message), ""]
             rows.append([mark, _cell(result.case), *verdicts, *numbers])
@@ -119,7 +122,7 @@ def _table(path: str, group: Sequence[CaseResult], report: Report) -> str:
         f"- {_code(f'{result.case}.{item.name}')}: {_plain(text)}{_at(item.expected.place or item.place)}\n"
         for result in group
         for item in result.properties
-        for text in (item.difference, *item.notes)
+        for text in (item.difference, item.known.text(days=timing) if item.known is not None else "", *item.notes)
         if text
     ]
     remarks += [f"- {_code(result.case)}: {_plain(failure)}\n" for result in group for failure in result.failures]

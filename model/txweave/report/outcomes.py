@@ -46,6 +46,11 @@ class Item:
     failures: tuple[str, ...] = ()
 
     @property
+    def known(self) -> bool:
+        """Whether it is a known violation, which passes for a while."""
+        return self.result is not None and self.result.known is not None
+
+    @property
     def name(self) -> str:
         """The property's name, or what stands for it where there is none."""
         if self.result is not None:
@@ -151,6 +156,8 @@ def items(result: CaseResult) -> tuple[Item, ...]:
 def _message(item: PropertyResult, failures: Sequence[str]) -> str:
     match item.relation:
         case Relation.AS_EXPECTED:
+            if item.known is not None:
+                return f"{verdict(item)}, {item.known.text()}"
             return verdict(item) + (", as expected" if item.expected.stated else "")
         case Relation.DIFFERS:
             return item.difference or f"{verdict(item)}, expected {item.expected.text}"

@@ -1,7 +1,8 @@
 """Results as SARIF 2.1.0 (OASIS), which code scanning shows as alerts at the lines of a specification.
 
 A result for each property that is not as expected, at the property's line, with a code flow through the steps of the story; for
-each thing that is wrong in a specification; for each finding.  What is as expected has no result.  An unknown verdict is a
+each thing that is wrong in a specification; for each finding.  What is as expected has no result, but a known
+violation, which is accepted for a while: a note, with a suppression that says until when and why.  An unknown verdict is a
 result of its property's rule, a warning, with the fingerprint that a violation would have: an alert is closed by a verdict as
 expected and by nothing else.  (Its ``kind`` is ``fail``: with any other the standard, section 3.27.9, has no level but ``none``.)
 """
@@ -37,7 +38,7 @@ def render(report: Report) -> str:
     """The document."""
     writer = _Writer()
     results = [writer.diagnostic(found) for found in report.diagnostics]
-    results += [writer.item(i) for i in report.items if i.outcome is not Outcome.PASS and not i.diagnostics]
+    results += [writer.item(i) for i in report.items if (i.outcome is not Outcome.PASS or i.known) and not i.diagnostics]
     for path, finding, cases in report.findings:
         if finding.kind == "lint":
             rule = writer.code(finding.subject, "note")
@@ -128,13 +129,20 @@ class _Writer:
             title = found.title or f"{found.name} ({found.kind.replace('_', ' ')})"
             rule = self.rule(f"{case.model}/{found.name}", title)
         unknown = found is not None and found.relation is Relation.INCONCLUSIVE
+        known = found.known if found is not None else None
         words = [f"{item.name} in {case_label(case)}: {item.message}"]
         if item.story is not None:
             words.append(item.story.broken[:1].upper() + item.story.broken[1:] + ".")
         words += [failure for failure in item.failures if failure not in item.message]
         identity = ("property", repository_path(case.path), case.case, item.name)
         fallback = item.place or Place(case.path, 1, 1)
-        result = _result(rule, "warning" if unknown else "error", "\n".join(words), fallback, identity)
+        level = "warning" if unknown else "note" if known is not None else "error"
+        result = _result(rule, level, "\n".join(words), fallback, identity)
+        if known is not None:
+            accepted: Json = {"kind": "inSource", "status": "accepted", "justification": known.text()}
+            if found is not None and found.expected.place is not None:
+                accepted |= {"location": _location(found.expected.place)}
+            result["suppressions"] = [accepted]
         if item.story is not None and item.story.steps:
             result["codeFlows"] = [_flow(item.story, fallback)]
         related = []

@@ -192,6 +192,8 @@ class Writer:
     def _expected(self, item: PropertyResult) -> Text:
         text = Text()
         text.append(self.glyph(_MARKS[item.relation]), style=_COLOUR[item.relation])
+        if item.known is not None:
+            text.append(" known", style="yellow")
         if item.relation is not Relation.AS_EXPECTED:
             text.append(f" {item.expected.text}", style=_COLOUR[item.relation])
         return text
@@ -200,6 +202,9 @@ class Writer:
         for item in result.properties:
             if item.difference:
                 self._remark("bad", "red", f"{result.case}.{item.name}: {item.difference}", item.expected.place or item.place)
+            if item.known is not None:
+                words = item.known.text(days=self.style.timing)
+                self._remark("dot", "yellow", f"{result.case}.{item.name}: {words}", item.expected.place)
             for note in item.notes:
                 self._remark("dot", "dim", f"{result.case}.{item.name}: {note}", None)
         for failure in result.failures:
@@ -251,6 +256,9 @@ class Writer:
             parts.append((f"{broken} with errors", "bold red"))
         if not parts and items:
             parts.append(("all as expected", "green"))
+        known = sum(p.known is not None for p in items)
+        if known:
+            parts.append((_counted(known, "known violation", "known violations"), "yellow"))
         text.append(total + (": " if parts else ""))
         for index, (words, style) in enumerate(parts):
             text.append(", " if index else "")

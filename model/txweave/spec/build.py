@@ -6,9 +6,11 @@ stands in.  ``load`` sees to it that this is never silent.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import date
 from typing import Any
 
 from txweave.spec import syntax
@@ -636,16 +638,35 @@ class Builder:
         return None
 
     def expectation(self, node: Node) -> syntax.Expectation:
-        """``holds``, ``proved``, ``violated``, or ``violated`` with a length."""
+        """``holds``, ``proved``, ``violated``, or ``violated`` with a length, and known where it is accepted for a while."""
         if isinstance(node, ScalarNode):
             if node.text.value not in ("holds", "proved", "violated"):
                 raise Malformed(node)
             return syntax.Expectation(node.text.value, None, node.span)
-        length = self.need(self.mapping(node, node), "violated")
+        said = self.mapping(node, node)
+        length = self.need(said, "violated")
+        known = said.get("known")
+        accepted = self._known(self.mapping(known, node)) if known is not None else None
         if isinstance(length, SequenceNode):
             stem, loop = (self.integer(item) for item in length.items)
-            return syntax.Expectation("violated", (stem, loop), node.span)
-        return syntax.Expectation("violated", self.integer(length), node.span)
+            return syntax.Expectation("violated", (stem, loop), node.span, accepted)
+        return syntax.Expectation("violated", self.integer(length), node.span, accepted)
+
+    def _known(self, node: MappingNode) -> syntax.Known | None:
+        until, reason = self.text(self.need(node, "until")), self.text(self.need(node, "reason"))
+        if not reason.value.strip():
+            remedy = "say what will end it, for whoever reads this on its last day"
+            self.report.error("S129", reason.span(), "a known violation has no reason", remedy)
+        try:
+            # fromisoformat takes more forms than are meant.
+            day = date.fromisoformat(until.value) if re.fullmatch("[0-9]{4}-[0-9]{2}-[0-9]{2}", until.value) else None
+        except ValueError:
+            day = None
+        if day is not None:
+            return syntax.Known(day, reason.value)
+        remedy = 'write the last day on which it is accepted as "YYYY-MM-DD"'
+        self.report.error("S129", until.span(), f"'{until}' is not a day", remedy)
+        return None
 
 
 def default_database() -> syntax.Database:

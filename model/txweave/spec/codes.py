@@ -199,6 +199,12 @@ CODES: dict[str, Code] = {
         "a reserved name",
         "A step cannot be called anywhere; a variable cannot be called status or step, which every role has as columns.",
     ),
+    "S129": Code(
+        "a known violation without a day or a reason",
+        "A known violation is accepted up to a day, which is written YYYY-MM-DD in quotes, for a reason. Past it the check fails.",
+        'p: {violated: 6, known: {until: "next year", reason: "…"}}',
+        'p: {violated: 6, known: {until: "2027-03-01", reason: "fixed by the next release"}}',
+    ),
     # --------------------------------------------------------------------------------------------------- fixes, studies
     "F201": Code(
         "a requirement that is not met", "A fix that builds on another names it under requires; both are applied together."

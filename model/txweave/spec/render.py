@@ -219,7 +219,10 @@ def _expectation(expectation: syntax.Expectation) -> _Tree:
     length = expectation.length
     if length is None:
         return expectation.verdict
-    return {expectation.verdict: length if isinstance(length, int) else list(length)}
+    tree: dict[str, _Tree] = {expectation.verdict: length if isinstance(length, int) else list(length)}
+    if expectation.known is not None:
+        tree["known"] = {"until": expectation.known.until.isoformat(), "reason": expectation.known.reason}
+    return tree
 
 
 # ------------------------------------------------------------------------------------------------------------------ text

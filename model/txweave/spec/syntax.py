@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from datetime import date
 from typing import TypeAlias
 
 from txweave.spec.text import Span, Text
@@ -333,12 +334,24 @@ class Model:
 
 
 @dataclass(frozen=True)
+class Known:
+    """A violation that is a known fault: accepted up to the day ``until``, which still counts, for a reason."""
+
+    until: date
+    reason: str
+
+
+@dataclass(frozen=True)
 class Expectation:
-    """What a study expects of a property: verdict, and for ``violated`` optionally its length or (stem, loop)."""
+    """What a study expects of a property: verdict, and for ``violated`` optionally its length or (stem, loop).
+
+    ``known``: the violation is accepted for a while only.
+    """
 
     verdict: str
     length: int | tuple[int, int] | None
     span: Span
+    known: Known | None = None
 
 
 @dataclass(frozen=True)
