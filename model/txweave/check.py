@@ -86,6 +86,7 @@ def run_case(selected: Selected, options: Options, watch: Watch | None = None) -
 
 def describe(selected: Selected) -> CaseResult:
     """What is known of a case before it is run."""
+    from txweave.spec.names import walk
     from txweave.spec.parameters import show_value
 
     case = selected.case
@@ -100,6 +101,7 @@ def describe(selected: Selected) -> CaseResult:
         place=Place.of(case.span),
         fixes=case.fixes,
         settings=tuple((name, show_value(value)) for name, value in _settings(case)),
+        steps=tuple(f"{name}.{step.name}" for name, procedure in case.model.procedures.items() for step in walk(procedure.steps)),
     )
 
 

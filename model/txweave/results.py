@@ -143,7 +143,7 @@ class CaseResult:
     """Everything about one case.
 
     ``errors``: the specification is wrong (nothing else is filled in then); ``failures``: self-checks that failed, and internal
-    errors.  ``settings`` are the parameters that the case sets, as text.
+    errors.  ``settings`` are the parameters that the case sets, as text; ``steps`` those of the composed model, ``procedure.step``.
     """
 
     path: str
@@ -159,6 +159,7 @@ class CaseResult:
     explorations: tuple[Exploration, ...] = ()
     findings: tuple[Finding, ...] = ()
     assumptions: tuple[str, ...] = ()
+    steps: tuple[str, ...] = ()
     errors: tuple[Diagnostic, ...] = ()
     failures: tuple[str, ...] = ()
     seconds: float = 0.0

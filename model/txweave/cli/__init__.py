@@ -15,6 +15,7 @@ import click
 import txweave
 from txweave.cli.check import check
 from txweave.cli.compositions import compare, repair
+from txweave.cli.diff import diff
 from txweave.cli.explain import explain
 from txweave.cli.explore import graph, show, simulate
 from txweave.cli.export import export
@@ -59,7 +60,7 @@ def cli() -> None:
     """
 
 
-for _command in (check, repair, compare, replay, conform, show, simulate, graph, export, explain, init, schema):
+for _command in (check, diff, repair, compare, replay, conform, show, simulate, graph, export, explain, init, schema):
     cli.add_command(_command)
 
 

@@ -18,6 +18,7 @@ SCHEMAS = {
     "check": ("txweave.report", "check.schema.json"),
     "repair": ("txweave.report", "repair.schema.json"),
     "compare": ("txweave.report", "compare.schema.json"),
+    "diff": ("txweave.report", "diff.schema.json"),
 }
 """What ``txweave schema`` shows: the package and the file of each schema."""
 
@@ -58,7 +59,7 @@ def init(folder: str, ci: str, requirement: str) -> None:
 @click.command()
 @click.argument("which", default="spec", type=click.Choice(list(SCHEMAS)))
 def schema(which: str) -> None:
-    """Print a JSON Schema: of specifications (default), or of the JSON that check, repair or compare writes.
+    """Print a JSON Schema: of specifications (default), or of the JSON that check, repair, compare or diff writes.
 
     Editors use the one of specifications to complete keys and to tell what they mean: save it, and write
     "# yaml-language-server: $schema=FILE" as the first line of a specification.

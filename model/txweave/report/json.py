@@ -1,7 +1,7 @@
 """Results as JSON: versioned, complete, and the same bytes for the same results when ``timing`` is off.
 
-The shapes are in ``check.schema.json``, ``repair.schema.json`` and ``compare.schema.json`` beside this module.  Keys stand in a
-fixed order, lists in the order of the specification.
+The shapes are in ``check.schema.json``, ``repair.schema.json``, ``compare.schema.json`` and ``diff.schema.json`` beside this
+module.  Keys stand in a fixed order, lists in the order of the specification.
 
 Within one ``schema_version`` no key is removed or renamed, and none changes its type or meaning; keys and values of enumerations
 may be added, so a reader passes over those it does not know.  :data:`SCHEMA_VERSION` rises with any other change.
@@ -29,7 +29,7 @@ Json: TypeAlias = dict[str, Any]
 
 @cache
 def schema(command: str = "check") -> Json:
-    """The JSON Schema of what a command prints: ``check``, ``repair`` or ``compare``.
+    """The JSON Schema of what a command prints: ``check``, ``repair``, ``compare`` or ``diff``.
 
     It stands by itself: what it refers to in the schema of ``check`` is among its own definitions.
     """
@@ -115,6 +115,7 @@ def case(result: CaseResult, *, timing: bool = True) -> Json:
             {"kind": f.kind, "subject": f.subject, "message": f.message, "place": place(f.place)} for f in result.findings
         ],
         "assumptions": list(result.assumptions),
+        "steps": list(result.steps),
         "errors": [diagnostic(d) for d in result.errors],
         "failures": list(result.failures),
     }

@@ -74,7 +74,7 @@ def _sections(report: Report) -> Iterable[_Section]:
         if not (report.style.quiet and all(result.exit == 0 for result in group)):
             yield _Section(_table(path, group, report), "table of verdicts")
     if report.findings:
-        lines = [f"- {_plain(finding.message)}{_at(finding.place)}{_of(path, cases)}\n" for path, finding, cases in report.findings]
+        lines = [f"- {plain(finding.message)}{_at(finding.place)}{_of(path, cases)}\n" for path, finding, cases in report.findings]
         yield _Section(f"### What the verdicts do not say\n\n{''.join(lines)}\n", "list of findings")
     for item in report.items:
         if item.result is not None and item.story is not None and report.tells(item.result):
@@ -112,30 +112,30 @@ def _table(path: str, group: Sequence[CaseResult], report: Report) -> str:
             found = item.result
             if found is not None:
                 mark = "⏳" if item.known else _MARKS[found.relation]
-                verdicts = [_cell(found.name), _plain(verdict(found)), _plain(found.expected.text)]
+                verdicts = [cell(found.name), plain(verdict(found)), plain(found.expected.text)]
             else:
-                mark, verdicts = "💥" if item.failures else "❌", ["", _plain(item.message), ""]
-            rows.append([mark, _cell(result.case), *verdicts, *numbers])
+                mark, verdicts = "💥" if item.failures else "❌", ["", plain(item.message), ""]
+            rows.append([mark, cell(result.case), *verdicts, *numbers])
             numbers = [""] * len(numbers)
     lines = "".join(f"| {' | '.join(row)} |\n" for row in rows)
     remarks = [
-        f"- {_code(f'{result.case}.{item.name}')}: {_plain(text)}{_at(item.expected.place or item.place)}\n"
+        f"- {code(f'{result.case}.{item.name}')}: {plain(text)}{_at(item.expected.place or item.place)}\n"
         for result in group
         for item in result.properties
         for text in (item.difference, item.known.text(days=timing) if item.known is not None else "", *item.notes)
         if text
     ]
-    remarks += [f"- {_code(result.case)}: {_plain(failure)}\n" for result in group for failure in result.failures]
-    return f"### {_code(path)}\n\n{lines}\n" + (f"{''.join(remarks)}\n" if remarks else "")
+    remarks += [f"- {code(result.case)}: {plain(failure)}\n" for result in group for failure in result.failures]
+    return f"### {code(path)}\n\n{lines}\n" + (f"{''.join(remarks)}\n" if remarks else "")
 
 
 def _story(item: Item) -> str:
     assert item.story is not None
     assert item.result is not None
     story, found = item.story, item.result
-    lines = [f"### {_code(item.name)} in {_code(case_label(item.case))}: {_plain(verdict(found))}", ""]
+    lines = [f"### {code(item.name)} in {code(case_label(item.case))}: {plain(verdict(found))}", ""]
     if story.title:
-        lines += [_plain(story.title), ""]
+        lines += [plain(story.title), ""]
     lines += [
         f"```mermaid\n{sequence_diagram(story)}```",
         "",
@@ -149,24 +149,24 @@ def _story(item: Item) -> str:
 
 
 def _of(path: str, cases: Sequence[str]) -> str:
-    return f" in {', '.join(map(_code, cases))} of {_code(path)}" if cases else ""
+    return f" in {', '.join(map(code, cases))} of {code(path)}" if cases else ""
 
 
 def _at(place: Place | None) -> str:
-    return f" ({_code(f'{place.path}:{place.line}')})" if place is not None else ""
+    return f" ({code(f'{place.path}:{place.line}')})" if place is not None else ""
 
 
 # -------------------------------------------------------------------------------------------------------------- escaping
 
 
-def _plain(text: str) -> str:
+def plain(text: str) -> str:
     """Words that mean nothing to Markdown: all its punctuation is escaped (CommonMark 0.31, section 2.4)."""
     words = re.sub(r"([\\`*_{}\[\]<>#|~&@:$!]|(?<=www)\.)", r"\\\1", " ".join(text.split()))
     # At the beginning of a paragraph, a list, a rule or an underlined heading.
     return re.sub(r"^([-+=]|[0-9]+(?=[.)]))", lambda m: f"\\{m[1]}" if m[1] in "-+=" else f"{m[1]}\\", words)
 
 
-def _code(text: str) -> str:
+def code(text: str) -> str:
     """A code span, whatever number of backquotes is in it."""
     words = " ".join(text.split()) or " "
     fence = "`" * (_longest(words) + 1)
@@ -174,9 +174,9 @@ def _code(text: str) -> str:
     return f"{fence}{pad}{words}{pad}{fence}"
 
 
-def _cell(text: str) -> str:
+def cell(text: str) -> str:
     """A code span in a table, where a bar ends the cell unless it is escaped, in code as well."""
-    return _code(text).replace("|", r"\|")
+    return code(text).replace("|", r"\|")
 
 
 def _fenced(text: str) -> str:
