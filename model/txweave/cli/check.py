@@ -12,6 +12,7 @@ import click
 from click.shell_completion import CompletionItem
 
 from txweave.cli.options import changing
+from txweave.cli.settings import load as load_settings
 from txweave.cli.terminal import REPORT, Failure, console, interruptible, patient, progress, show_errors, usage
 from txweave.report.formats import FORMATS, FormatError, Target, Where, targets
 
@@ -83,6 +84,7 @@ def _complete_format(context: click.Context, parameter: click.Parameter, incompl
 @click.option("--strict", is_flag=True, help="What lint finds is an error.")
 @click.option("--no-timing", is_flag=True, help="Leave out seconds and versions, so that output can be compared.")
 @click.option("-q", "--quiet", is_flag=True, help="Show only what is not as expected.")
+@click.option("--no-config", is_flag=True, is_eager=True, expose_value=False, callback=load_settings, help="Ignore [tool.txweave].")
 def check(
     paths: tuple[str, ...],
     cases: tuple[str, ...],
@@ -109,6 +111,10 @@ def check(
     A PATH is a study, a model, or a directory that is searched for studies and for models with expectations of their own. A model
     that is named itself is checked in every scenario. With --fix or --set nothing but the truth is known: every
     property is expected to hold.
+
+    Defaults are read from [tool.txweave] of the nearest pyproject.toml that has it, from this directory upward: paths, engine,
+    jobs, max-states, max-memory, max-depth, timeout, format, traces, story, no-story, strict, no-timing, quiet. The command line
+    takes their place.
     """
     from txweave.check import Options
     from txweave.collect import Choice, check_properties, collect
