@@ -165,6 +165,8 @@ class CaseResult:
     seconds: float = 0.0
     debug: str = field(default="", compare=False)
     """Traceback of an internal error."""
+    cached: bool = field(default=False, compare=False)
+    """Whether it was kept from an earlier run of the same."""
 
     @property
     def states(self) -> int:

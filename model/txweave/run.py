@@ -11,6 +11,7 @@ from functools import partial
 from pathlib import Path
 from types import FrameType
 
+from txweave.cache import Cache
 from txweave.check import Options, Watch, describe, expectation, run_case
 from txweave.collect import Selected
 from txweave.report.story import Place
@@ -34,9 +35,29 @@ def run_cases(
     jobs: int = 1,
     listener: Listener | None = None,
     stop: Callable[[], bool] | None = None,
+    cache: Cache | None = None,
 ) -> list[CaseResult]:
-    """The results of all cases.  Once ``stop`` is true, what runs ends with what it knows and the rest is not begun."""
+    """The results of all cases.  Once ``stop`` is true, what runs ends with what it knows and the rest is not begun.
+
+    What ``cache`` has is taken from there, and what it lacks is kept there.
+    """
     listener = listener or Listener()
+    kept = {n: found for n, s in enumerate(cases) if cache is not None and (found := cache.get(s, options)) is not None}
+    if listener.done is not None:
+        for found in kept.values():
+            listener.done(found)
+    fresh = [selected for number, selected in enumerate(cases) if number not in kept]
+    made = _run(fresh, options, jobs, listener, stop)
+    if cache is not None:
+        for selected, result in zip(fresh, made, strict=True):
+            cache.put(selected, options, result)
+    rest = iter(made)
+    return [kept[number] if number in kept else next(rest) for number in range(len(cases))]
+
+
+def _run(
+    cases: Sequence[Selected], options: Options, jobs: int, listener: Listener, stop: Callable[[], bool] | None
+) -> list[CaseResult]:
     if options.max_memory is None:
         options = replace(options, max_memory=available_memory() // min(jobs, max(len(cases), 1)))
     if jobs > 1 and len(cases) > 1:

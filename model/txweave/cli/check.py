@@ -84,6 +84,7 @@ def _complete_format(context: click.Context, parameter: click.Parameter, incompl
 @click.option("--strict", is_flag=True, help="What lint finds is an error.")
 @click.option("--no-timing", is_flag=True, help="Leave out seconds and versions, so that output can be compared.")
 @click.option("-q", "--quiet", is_flag=True, help="Show only what is not as expected.")
+@click.option("--no-cache", is_flag=True, envvar="TXWEAVE_NO_CACHE", help="Take no results from .txweave-cache, and keep none.")
 @click.option("--no-config", is_flag=True, is_eager=True, expose_value=False, callback=load_settings, help="Ignore [tool.txweave].")
 def check(
     paths: tuple[str, ...],
@@ -105,6 +106,7 @@ def check(
     strict: bool,
     no_timing: bool,
     quiet: bool,
+    no_cache: bool,
 ) -> None:
     """Check specifications (default: those in specs/) and compare the verdicts with what they expect.
 
@@ -113,9 +115,10 @@ def check(
     property is expected to hold.
 
     Defaults are read from [tool.txweave] of the nearest pyproject.toml that has it, from this directory upward: paths, engine,
-    jobs, max-states, max-memory, max-depth, timeout, format, traces, story, no-story, strict, no-timing, quiet. The command line
-    takes their place.
+    jobs, max-states, max-memory, max-depth, timeout, format, traces, story, no-story, strict, no-timing, quiet, no-cache. The
+    command line takes their place.
     """
+    from txweave.cache import Cache
     from txweave.check import Options
     from txweave.collect import Choice, check_properties, collect
     from txweave.report.outcomes import Report
@@ -137,7 +140,9 @@ def check(
         if not selected and not collection.errors:
             raise click.UsageError("no case is left by --property together with --case and --scenario")
     with interruptible() as stop, progress(len(selected), quiet) as listener:
-        results = run_cases(selected, options, jobs, listener, stop)
+        # Trace files are made of what is never kept.
+        cache = Cache() if not no_cache and traces is None else None
+        results = run_cases(selected, options, jobs, listener, stop, cache)
     show_errors([(result.path, result.errors) for result in results])
     for result in results:
         if result.debug and os.environ.get("TXWEAVE_DEBUG"):

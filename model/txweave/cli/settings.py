@@ -43,6 +43,7 @@ KEYS: dict[str, Key] = {
     "strict": Key("strict", bool),
     "no-timing": Key("no_timing", bool),
     "quiet": Key("quiet", bool),
+    "no-cache": Key("no_cache", bool),
 }
 """What ``[tool.txweave]`` may say.  What narrows or changes a check (``--case``, ``--fix`` …) belongs to one call only."""
 

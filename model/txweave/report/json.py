@@ -97,7 +97,7 @@ def case(result: CaseResult, *, timing: bool = True) -> Json:
         "fixes": list(result.fixes),
         "settings": dict(result.settings),
         "exit_status": int(result.exit),
-        **({"seconds": round(result.seconds, 3)} if timing else {}),
+        **({"seconds": round(result.seconds, 3), "cached": result.cached} if timing else {}),
         "explorations": [
             {
                 "engine": e.engine,

@@ -107,7 +107,10 @@ def _table(path: str, group: Sequence[CaseResult], report: Report) -> str:
     columns = ["", "case", "property", "verdict", "expected", "states", *(["time"] if timing else [])]
     rows = [columns, [":-:", *["---"] * 4, *["--:"] * (len(columns) - 5)]]
     for result in group:
-        numbers = [f"{result.states:,}" if result.states else "", *([f"{result.seconds:.2f} s"] if timing else [])]
+        numbers = [
+            f"{result.states:,}" if result.states else "",
+            *(["cached" if result.cached else f"{result.seconds:.2f} s"] if timing else []),
+        ]
         for item in items(result):
             found = item.result
             if found is not None:

@@ -139,7 +139,7 @@ class Writer:
         lines = [f"[{_letter(index)}] {note}" for index, note in enumerate(notes)]
         for result in group if kept == 0 else ():
             told = [f"{result.states:,} states"] if result.states else []
-            told += [seconds(result.seconds)] if self.style.timing else []
+            told += ["cached" if result.cached else seconds(result.seconds)] if self.style.timing else []
             lines.append(f"{result.case}: {', '.join(told)}")
         return table, lines
 
@@ -163,7 +163,8 @@ class Writer:
                 ]
                 row += [self._cell(item, e, notes) for e in columns]
                 row.append(self._expected(item))
-                shown = {"states": f"{result.states:,}" if result.states else "", "time": seconds(result.seconds)}
+                spent = "cached" if result.cached else seconds(result.seconds)
+                shown = {"states": f"{result.states:,}" if result.states else "", "time": spent}
                 row += [shown[name] if first else "" for name in numbers]
                 table.add_row(*row)
         return table, notes
@@ -263,6 +264,9 @@ class Writer:
         for index, (words, style) in enumerate(parts):
             text.append(", " if index else "")
             text.append(words, style=style)
+        cached = sum(r.cached for r in results)
+        if cached and self.style.timing:
+            text.append(f" ({_counted(cached, 'case', 'cases')} from the cache)", style="dim")
         self.line(text)
         untold = any(p.story is not None and not self._tells(p) for p in items)
         if untold and self.style.stories == "unexpected":
