@@ -12,7 +12,6 @@ import json
 import os
 import tempfile
 import types
-from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import fields, is_dataclass, replace
 from datetime import date
@@ -26,7 +25,7 @@ from txweave.check import Options
 from txweave.collect import Selected
 from txweave.results import CaseResult, Relation
 from txweave.spec.places import without_places
-from txweave.spec.text import SourceFile, Span, Text
+from txweave.spec.text import sources
 from txweave.verdict import Status
 
 FOLDER = ".txweave-cache"
@@ -83,7 +82,7 @@ def complete(result: CaseResult) -> bool:
 def key_of(selected: Selected, options: Options) -> str:
     """The digest of everything that the result of a case depends on."""
     case = selected.case
-    sources = {(file.path, file.content) for file in _sources(case)}
+    texts = {(file.path, file.content) for file in sources(case)}
     # The memory that there is decides only whether a result is complete.
     chosen = [(f.name, getattr(options, f.name)) for f in fields(options) if f.name not in {"max_memory", "today"}]
     known = any(expectation.known is not None for expectation in case.expect.values())
@@ -97,7 +96,7 @@ def key_of(selected: Selected, options: Options) -> str:
         case.settings,
         without_places(case.model),
         without_places(case.expect),
-        sorted(sources),
+        sorted(texts),
         chosen,
         # How many days a known violation has left is another answer every day.
         options.today.isoformat() if known else "",
@@ -116,21 +115,6 @@ def _program() -> tuple[str, ...]:
         if path.suffix in {".py", ".json"}:
             digest.update(f"{path.relative_to(root).as_posix()}\0".encode() + path.read_bytes() + b"\0")
     return (digest.hexdigest(), *(f"{name} {version}" for name, version in environment().items()))
-
-
-def _sources(value: Any) -> Iterator[SourceFile]:
-    """The files that a case was read from: the study, the model, the fixes."""
-    if isinstance(value, Text | Span):
-        yield value.file
-    elif is_dataclass(value):
-        for field in fields(value):
-            yield from _sources(getattr(value, field.name))
-    elif isinstance(value, dict):
-        for item in value.values():
-            yield from _sources(item)
-    elif isinstance(value, tuple | list):
-        for item in value:
-            yield from _sources(item)
 
 
 # ----------------------------------------------------------------------------------------------------------- plain data

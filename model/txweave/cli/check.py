@@ -17,6 +17,7 @@ from txweave.cli.terminal import REPORT, Failure, console, interruptible, patien
 from txweave.report.formats import FORMATS, FormatError, Target, Where, targets
 
 if TYPE_CHECKING:
+    from txweave.collect import Choice
     from txweave.report.outcomes import Report
 
 
@@ -84,6 +85,7 @@ def _complete_format(context: click.Context, parameter: click.Parameter, incompl
 @click.option("--strict", is_flag=True, help="What lint finds is an error.")
 @click.option("--no-timing", is_flag=True, help="Leave out seconds and versions, so that output can be compared.")
 @click.option("-q", "--quiet", is_flag=True, help="Show only what is not as expected.")
+@click.option("--watch", is_flag=True, help="Check again whenever a file that is read changes, until Ctrl-C.")
 @click.option("--no-cache", is_flag=True, envvar="TXWEAVE_NO_CACHE", help="Take no results from .txweave-cache, and keep none.")
 @click.option("--no-config", is_flag=True, is_eager=True, expose_value=False, callback=load_settings, help="Ignore [tool.txweave].")
 def check(
@@ -107,6 +109,7 @@ def check(
     no_timing: bool,
     quiet: bool,
     no_cache: bool,
+    watch: bool,
 ) -> None:
     """Check specifications (default: those in specs/) and compare the verdicts with what they expect.
 
@@ -127,6 +130,8 @@ def check(
     from txweave.run import run_cases
 
     choice = Choice(cases, scenarios, fixes, settings)
+    if watch:
+        sys.exit(_watched(paths or ("specs",), choice))
     with usage():
         collection = collect(paths or ("specs",), choice)
         wanted = tuple(dict.fromkeys((*properties, *(name for name in told if name != "*"))))
@@ -143,6 +148,7 @@ def check(
         # Trace files are made of what is never kept.
         cache = Cache() if not no_cache and traces is None else None
         results = run_cases(selected, options, jobs, listener, stop, cache)
+        click.get_current_context().meta[_INTERRUPTED] = stop()
     show_errors([(result.path, result.errors) for result in results])
     for result in results:
         if result.debug and os.environ.get("TXWEAVE_DEBUG"):
@@ -167,6 +173,25 @@ def check(
     if any(r.debug for r in results):
         click.echo(REPORT, err=True)
     sys.exit(int(worst([report.exit_status, *([Exit.ERROR] if unwritten else [])])))
+
+
+_INTERRUPTED = "txweave.interrupted"
+"""Where the command's context says whether Ctrl-C came."""
+
+
+def _watched(paths: tuple[str, ...], choice: Choice) -> int:
+    from txweave.cli.watch import watch
+
+    context = click.get_current_context()
+
+    def once() -> int:
+        try:
+            context.invoke(check, **{**context.params, "watch": False})
+        except SystemExit as end:
+            return int(end.code or 0)
+        return 0
+
+    return watch(once, paths, choice, lambda: bool(context.meta.get(_INTERRUPTED)))
 
 
 def _print(report: Report, wanted: Sequence[Target]) -> None:

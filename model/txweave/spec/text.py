@@ -8,7 +8,8 @@ character of the value the offset in the file that it came from.  One map serves
 from __future__ import annotations
 
 from bisect import bisect_right
-from dataclasses import dataclass, field
+from collections.abc import Iterator
+from dataclasses import dataclass, field, fields, is_dataclass
 from functools import cached_property
 
 
@@ -112,3 +113,18 @@ class Text:
     def slice(self, start: int, end: int) -> Text:
         """The text ``value[start:end]``, still at its place."""
         return Text(self.value[start:end], self.file, self.offsets[start : end + 1])
+
+
+def sources(value: object) -> Iterator[SourceFile]:
+    """The files that the texts and places in a piece of syntax come from, as often as they do."""
+    if isinstance(value, Text | Span):
+        yield value.file
+    elif is_dataclass(value):
+        for item in fields(value):
+            yield from sources(getattr(value, item.name))
+    elif isinstance(value, dict):
+        for item in value.values():
+            yield from sources(item)
+    elif isinstance(value, tuple | list):
+        for item in value:
+            yield from sources(item)
