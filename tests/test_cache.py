@@ -19,8 +19,9 @@ from txweave.cache import Cache, _freeze, _thaw, complete, key_of
 from txweave.check import Options
 from txweave.cli import cli
 from txweave.collect import Choice, Selected, collect
-from txweave.results import CaseResult
+from txweave.results import CaseResult, Exploration, Relation
 from txweave.run import run_cases
+from txweave.verdict import Status
 
 EXPLICIT = Options(engine="explicit", today=date(2027, 1, 1))
 STUDY = """\
@@ -75,6 +76,23 @@ def test_every_result_survives_or_is_not_complete(kind: str) -> None:
         if complete(result):
             assert _thaw(CaseResult, json.loads(json.dumps(_freeze(result.detached())))) == result.detached()
         assert complete(result) == (result.exit in (0, 1)), "what is open or failed is never kept"
+
+
+@pytest.mark.parametrize(
+    "result",
+    [
+        samples.case("a", samples.prop("p", Status.UNKNOWN, Relation.AS_EXPECTED)),
+        samples.case("a", samples.prop("p", Status.HOLDS, Relation.FAILED)),
+        samples.case("a", samples.HOLDS, samples.UNKNOWN),
+        samples.case("a", samples.HOLDS, explorations=(Exploration("explicit", 3, 3, 1, False, "max-states", 0.1),)),
+        samples.case("a", samples.HOLDS, failures=("p: oops",)),
+        samples.case("a", samples.HOLDS, errors=(samples.diagnostic(),)),
+        samples.case("a"),
+    ],
+)
+def test_each_thing_that_is_open_or_failed_keeps_a_result_from_being_kept(result: CaseResult) -> None:
+    assert complete(samples.case("a", samples.HOLDS, samples.EXPECTED))
+    assert not complete(result)
 
 
 def test_the_command_says_what_was_kept(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
