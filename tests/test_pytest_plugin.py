@@ -416,3 +416,21 @@ print(sorted(set(sys.modules) - before))
 """
     added = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
     assert added.strip() == "['txweave', 'txweave.pytest_plugin']"
+
+
+# ------------------------------------------------------------------------------------------------------ known violations
+
+
+def test_a_known_violation_passes_and_is_listed_until_its_day_is_over(specs: pytest.Pytester) -> None:
+    known = '{violated: 6, known: {until: "2999-12-31", reason: "fixed by the next release"}}'
+    change("counting.study.yaml", "{violated: 6}", known)
+    result = specs.runpytest(f"{AS_WRITTEN}no_lost_update", *FAST)
+    result.assert_outcomes(passed=1)
+    result.stdout.fnmatch_lines(
+        ["*txweave: known violations*", "*as_written: no_lost_update: violated (6), known until 2999-12-31 (*"]
+    )
+    change("counting.study.yaml", "2999-12-31", "2001-12-31")
+    late = specs.runpytest(f"{AS_WRITTEN}no_lost_update", *FAST)
+    late.assert_outcomes(failed=1)
+    late.stdout.fnmatch_lines(["*accepted only until 2001-12-31: fixed by the next release*"])
+    late.stdout.no_fnmatch_line("*txweave: known violations*")
