@@ -30,13 +30,12 @@ SPECS = Path(__file__).resolve().parents[2] / "specs"
 FILES = sorted(p.relative_to(SPECS).as_posix() for p in SPECS.rglob("*.yaml") if p.relative_to(SPECS).parts[0] != "airflow")
 """All but the models of Airflow, which have tests of their own."""
 STUDIES = [path for path in FILES if path.endswith(".study.yaml")]
-MODELINE = re.compile(r"# yaml-language-server: \$schema=(\S+)\n")
 FEW, Z3_SECONDS = 60, 6.0
 TEXT = r'"(?:[^"\\]|\\.)*"'
 WEAKENING = re.compile(rf"\s*# weaken (?P<names>[\w, -]+) in (?P<case>\S+): (?P<file>\S+): (?P<old>{TEXT}) -> (?P<new>{TEXT})")
 
 MINIATURE = ("backfill.model.yaml", "exists-guard.fix.yaml", "two-commits.study.yaml")
-"""These three stand in the documentation as they are: no modeline, no lengths, and their weakenings are here."""
+"""These three stand in the documentation as they are: no lengths, and their weakenings are here."""
 
 
 @dataclass(frozen=True)
@@ -216,13 +215,6 @@ def test_weakened_it_is_violated(weakening: Weakening, tmp_path: Path) -> None:
     assert not found.errors
     assert not found.failures, found.debug
     assert {item.name: item.status for item in found.properties} == dict.fromkeys(weakening.names, Status.VIOLATED)
-
-
-@pytest.mark.parametrize("path", [path for path in FILES if path not in MINIATURE])
-def test_an_editor_finds_the_schema(path: str) -> None:
-    match = MODELINE.match((SPECS / path).read_text())
-    assert match is not None, "the first line is the modeline"
-    assert ((SPECS / path).parent / match[1]).resolve() == SPECS.parent / "model" / "txweave" / "spec" / "schema.json"
 
 
 def test_two_phase_commit_at_both_grains() -> None:
