@@ -233,7 +233,7 @@ BROWSER = shutil.which("chromium") or shutil.which("google-chrome")
 
 def browse(path: Path, anchor: str, tmp_path: Path) -> tuple[ET.Element, str]:
     """The page after its script has run, and what the browser's console says."""
-    assert BROWSER is not None
+    assert BROWSER is not None, "no Chromium here: install chromium"
     flags = ["--headless", "--no-sandbox", "--disable-gpu", f"--user-data-dir={tmp_path / 'profile'}", "--enable-logging=stderr"]
     command = [BROWSER, *flags, "--dump-dom", f"{path.as_uri()}#{anchor}"]
     done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=120)
@@ -241,7 +241,6 @@ def browse(path: Path, anchor: str, tmp_path: Path) -> tuple[ET.Element, str]:
     return html5lib.parse(done.stdout, namespaceHTMLElements=False), console
 
 
-@pytest.mark.skipif(BROWSER is None, reason="no Chromium here")
 @pytest.mark.parametrize("report", [samples.EVERYTHING, hostile()], ids=["everything", "hostile"])
 def test_a_link_to_a_step_shows_its_state(report, tmp_path: Path) -> None:
     path = tmp_path / "report.html"
@@ -268,7 +267,6 @@ filter.dispatchEvent(new Event("input"));
 """What a reader does: three steps forward (the first is to the initial state), one back; then something to look for."""
 
 
-@pytest.mark.skipif(BROWSER is None, reason="no Chromium here")
 def test_the_arrow_keys_step_and_the_filter_hides(tmp_path: Path) -> None:
     text = render(samples.EVERYTHING)
     assert text.count("</body>") == 1
@@ -286,7 +284,6 @@ def test_the_arrow_keys_step_and_the_filter_hides(tmp_path: Path) -> None:
     assert {name for name, e in sections.items() if e.get("hidden") is None} == {"calm-taken_once"}
 
 
-@pytest.mark.skipif(BROWSER is None, reason="no Chromium here")
 def test_the_browser_runs_no_script_but_the_pages_own(tmp_path: Path) -> None:
     path = tmp_path / "report.html"
     foreign = '<script>document.body.id = "foreign"</script>'

@@ -145,6 +145,8 @@ def _heading(report: Report) -> tuple[str, str]:
     words = [f"{number} {what}" for number, what in parts if number]
     if not words:
         words = ["all as expected" if report.items and report.exit_status == 0 else "nothing was checked"]
+    known = sum(item.known for item in report.items)
+    words += [f"{known} known violation{'' if known == 1 else 's'}"] if known else []
     mark = {"expected": "✓", "unknown": "?", "differs": "✗"}[_grade(report)]
     return ", ".join(words), mark
 
@@ -183,9 +185,10 @@ def _verdicts(path: str, group: Sequence[CaseResult], report: Report, anchors: d
                 words = el("td", f"{'!' if item.failures else '✗'} {item.message}", {"colspan": str(len(head)), "class": "failed"})
                 rows.append(el("tr", words))
                 continue
+            known = item.result.known
             remarks += [
                 el("li", el("code", f"{result.case}.{item.name}"), f": {text}{_at(item.result.expected.place or item.place)}")
-                for text in (item.result.difference, *item.result.notes)
+                for text in (item.result.difference, known.text(days=report.style.timing) if known else "", *item.result.notes)
                 if text
             ]
         remarks += [el("li", el("code", result.case), f": {failure}") for failure in result.failures]
@@ -211,6 +214,7 @@ def _cell(item: Item | None, anchor: str | None) -> ET.Element:
     shown = el("a", words, {"href": f"#{anchor}"}) if anchor else el("span", words)
     said = found.expected.stated or found.relation is not Relation.AS_EXPECTED
     expected = "as expected" if found.relation is Relation.AS_EXPECTED else f"expected {found.expected.text}"
+    expected = "known" if item.known else expected
     return el("td", shown, el("small", expected) if said else None, {"class": _CLASSES[found.relation], "title": found.title})
 
 
