@@ -267,7 +267,7 @@ fault(
     "no-other-row-before-waiting",
     "a statement that waits for a row has dealt with any subset of the others",
     "semantics",
-    "canonical = x.forall((row,), x.implies(taken, x.conj(rest, x.neg(busy), x.neg(x.equal(row, here)))))",
+    "canonical = x.conj(x.forall((row,), x.implies(taken, free)), self._in_order(state, held, row, rest, taken, here))",
     "canonical = x.forall((row,), x.neg(taken))",
     ROWS + "a_multi_row_update_waits_after_locking_any_of_the_others",
 )
@@ -1950,4 +1950,63 @@ fault(
     "if (name, step.name) not in taken:",
     "if not name:",
     CHECK + "steps_that_are_never_executed",
+)
+
+# ---------------------------------------------------------------------------------------------------------------- pauses
+
+PAUSES = "semantics/test_pauses.py::test_"
+
+fault(
+    "pauses",
+    "no-pause-before-the-locks",
+    "others may come between a statement's snapshot and its locks",
+    "semantics",
+    "late = self._touched(role, statement, locks) and self._stale(role, statement)",
+    "late = False",
+    PAUSES + "what_others_do_in_the_middle_of_a_statement",
+)
+fault(
+    "pauses",
+    "no-pause-between-two-locks",
+    "others may come between two of a statement's locks",
+    "semantics",
+    "partly = self._halfway(role, statement, locks, late)",
+    "partly = False",
+    PAUSES + "what_others_do_in_the_middle_of_a_statement",
+)
+fault(
+    "pauses",
+    "atomic-is-not-told",
+    "where a statement is taken as one step and is not, the assumptions say so",
+    "semantics",
+    "return Pause(gap=found != Pause()) if role in self.atomic else found",
+    "return Pause() if role in self.atomic else found",
+    PAUSES + "not_if_each_statement_is_one_step_and_then_this_is_said",
+)
+fault(
+    "crashes",
+    "no-crash-after-the-last-commit",
+    "a process that is restarted may crash when its last COMMIT is done",
+    "semantics",
+    'if not self.role.restart or self.role.crash != "anywhere" or DONE not in self.points:',
+    "if True:",
+    "semantics/test_ends.py::test_a_process_crashes_after_its_last_commit",
+)
+fault(
+    "data",
+    "initial-rows-unchecked",
+    "rows at the start keep the constraints",
+    "semantics",
+    "        check_data(model, self.data, terms, self.report)\n",
+    "",
+    "semantics/test_initial.py::test_rows_that_it_refuses",
+)
+fault(
+    "local-steps",
+    "rounds-uncounted",
+    "a loop over rows ends after as many rounds as there are rows",
+    "semantics",
+    "taken.rounds[relation] = rounds + 1",
+    "taken.rounds[relation] = rounds",
+    "semantics/test_loops.py::test_every_row_once",
 )
