@@ -232,11 +232,13 @@ def test_both_plans_of_a_subquery_over_an_updated_column_are_explored():
     assert any("either way" in note for note in explore(content, None).ground.system.assumptions)
 
 
-def test_a_multi_row_update_waits_after_locking_any_of_the_others():
+@pytest.mark.parametrize("statements", ["preemptible", "atomic"])
+def test_a_multi_row_update_waits_after_locking_any_of_the_others(statements):
     content = text(
         [put(1), sel("SELECT v FROM t WHERE k = 2 FOR UPDATE SKIP LOCKED", "x"), "commit"],
         ["UPDATE t SET v = 5", "commit"],
         data=TWO,
+        processes={"b": {"statements": statements}},
     )
     # While b waits for row 1 it has locked row 2 (a passes over it) or not yet.
     waits = explore(content, "SELECT x FROM a, b WHERE a.step = 'p3' AND b.status = 'running'")
