@@ -56,4 +56,4 @@ def test_every_planted_rule_is_listed_with_what_finds_it() -> None:
 
 def test_the_numbers_of_slowed_statements() -> None:
     explained, unknown, beyond = len(test_slowed.INSIDE), len(test_slowed.LEAVES), len(test_slowed.BEYOND)
-    assert f"{explained} explained, {unknown} where the model may say that it does not know, {beyond} beyond the model" in TEXT
+    assert f"{explained} explained, {unknown} where the model may say that it does not know, {beyond} by a pause" in TEXT
