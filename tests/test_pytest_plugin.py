@@ -234,7 +234,8 @@ def explored() -> list[str]:
     return sorted(Path("explored.txt").read_text().splitlines())
 
 
-def test_the_tests_of_a_case_share_one_exploration(specs: pytest.Pytester) -> None:
+def test_the_tests_of_a_case_share_one_exploration(specs: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("PYTEST_XDIST_WORKER", raising=False)  # this test may itself run in one
     specs.makeconftest(COUNT)
     specs.runpytest_subprocess(*FAST).assert_outcomes(passed=4)
     assert explored() == [" as_written", " fixed"]

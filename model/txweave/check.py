@@ -123,12 +123,13 @@ def prepare(selected: Selected) -> tuple[BoundModel, GroundSystem]:
     return bound, ground(lower(bound, selected.case.scenario))
 
 
-def expectation(case: syntax.Case, name: str, today: date) -> Expected:
-    """What is expected of a property on a day: what the case says, otherwise that it holds."""
+def expectation(case: syntax.Case, name: str, today: date | None = None) -> Expected:
+    """What is expected of a property on a day (None: today, in UTC): what the case says, otherwise that it holds."""
     said = case.expect.get(name)
     if said is None:
         return Expected("holds")
     length = (said.length,) if isinstance(said.length, int) else said.length
+    today = today or datetime.now(UTC).date()
     known = Known(said.known.until, said.known.reason, (said.known.until - today).days) if said.known is not None else None
     return Expected(said.verdict, length, stated=True, place=Place.of(said.span), known=known)
 
