@@ -271,7 +271,7 @@ def test_show_tells_the_story_that_check_tells(recorded: Path) -> None:
     writer = Writer(Console(file=expected, width=100, highlight=False), Style())
     story = tell(trace, "never_blocked", Viewer(system, keys_of(bound)), case.case.model.properties["never_blocked"])
     writer.story(story, "guarded  never_blocked")
-    result = CliRunner().invoke(cli, ["show", str(recorded / "traces" / BLOCKED)])
+    result = CliRunner().invoke(cli, ["show", str(recorded / "traces" / BLOCKED)], env={"COLUMNS": "100"})
     assert result.exit_code == 0, result.output
     # The paths differ: relative to here, or as they were given.
     assert result.stdout.splitlines()[2:] == expected.getvalue().splitlines()[2:]
