@@ -194,7 +194,8 @@ def test_a_row_that_did_not_match_in_the_snapshot_is_not_found_later():
     assert not any("waits" in name for name in explore(content, None).labels if name.startswith("b."))
 
 
-def test_subqueries_keep_the_value_of_the_old_snapshot():
+@pytest.mark.parametrize("statements", ["preemptible", "atomic"])
+def test_subqueries_keep_the_value_of_the_old_snapshot(statements):
     content = text(
         [put(1), "INSERT INTO c (k) VALUES (1)", "commit"],
         [
@@ -203,6 +204,7 @@ def test_subqueries_keep_the_value_of_the_old_snapshot():
         ],
         schema=C,
         bounds={"c": 1},
+        processes={"b": {"statements": statements}},
     )
     # (3, 1): b waited, looked at the new version of t, and still sees no row in c.
     assert outcomes(content, "SELECT v, n FROM t, b") == {(1, 0), (1, 1), (3, 1)}
