@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import date
@@ -15,7 +17,7 @@ import report_samples as samples
 from test_diff import SPEC
 from test_known import SPEC as KNOWN
 from txweave import run as running
-from txweave.cache import Cache, _freeze, _thaw, complete, key_of
+from txweave.cache import UNUSED, Cache, _freeze, _thaw, complete, key_of
 from txweave.check import Options
 from txweave.cli import cli
 from txweave.collect import Choice, Selected, collect
@@ -93,6 +95,18 @@ def test_every_result_survives_or_is_not_complete(kind: str) -> None:
 def test_each_thing_that_is_open_or_failed_keeps_a_result_from_being_kept(result: CaseResult) -> None:
     assert complete(samples.case("a", samples.HOLDS, samples.EXPECTED))
     assert not complete(result)
+
+
+def test_what_nobody_took_for_long_is_deleted(folder: Path) -> None:
+    run_cases(cases(), EXPLICIT, cache=Cache())
+    used, unused = sorted((folder / ".txweave-cache").glob("*.json"))
+    long_ago = time.time() - UNUSED - 1
+    for path in (used, unused):
+        os.utime(path, (long_ago, long_ago))
+    (one,) = [c for c in cases() if used.stem == key_of(c, EXPLICIT)]
+    assert [r.cached for r in run_cases([one], EXPLICIT, cache=Cache())] == [True]
+    assert sorted((folder / ".txweave-cache").glob("*.json")) == [used]
+    assert (folder / ".txweave-cache" / ".gitignore").exists()
 
 
 def test_the_command_says_what_was_kept(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,6 +5,7 @@ Only the installation is left out: ``txweave`` on the path is the one that is te
 
 from __future__ import annotations
 
+import json
 import os
 import shlex
 import subprocess
@@ -108,6 +109,8 @@ def test_from_green_to_red_to_green(repository: Repository) -> None:
     assert red.returncode == 1
     assert "::error file=specs/seats.model.yaml,line=" in red.stderr
     assert "sequenceDiagram" in repository.summary.read_text()
+    (run,) = json.loads((repository.top / "txweave.sarif").read_text())["runs"]
+    assert run["results"]
     found = JUnitXml.fromfile(str(repository.top / "txweave.xml"))
     assert (found.failures, found.errors) == (1, 0)
     worse = repository.shell("txweave diff --git HEAD~1 HEAD")

@@ -273,6 +273,40 @@ def test_wrong_options(specs: pytest.Pytester, option: str) -> None:
     assert specs.runpytest(option, *PLUGIN).ret == pytest.ExitCode.USAGE_ERROR
 
 
+def test_defaults_come_from_the_projects_file(specs: pytest.Pytester) -> None:
+    Path("pyproject.toml").write_text('[tool.txweave]\nengine = "explicit"\nmax-states = 1\nquiet = true\n')
+    arguments = (*PLUGIN, "-p", "no:cacheprovider")
+    limited = specs.runpytest(*arguments)
+    limited.assert_outcomes(errors=4)
+    assert "unknown (max-states)" in limited.stdout.str()
+    specs.runpytest(*arguments, "--txweave-max-states", "1000").assert_outcomes(passed=4)
+    specs.runpytest(*arguments, "--txweave-no-config").assert_outcomes(passed=4)
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        ("max-states = 0", "pyproject.toml:2: 0 is not more than 0"),
+        ('engine = "tlc"', "pyproject.toml:2: 'tlc' is not one of explicit, z3, both"),
+        ("max-state = 1", "did you mean 'max-states'?"),
+    ],
+)
+def test_a_projects_file_that_is_wrong_is_an_error(specs: pytest.Pytester, line: str, words: str) -> None:
+    Path("pyproject.toml").write_text(f"[tool.txweave]\n{line}\n")
+    result = specs.runpytest(*PLUGIN)
+    assert result.ret == pytest.ExitCode.INTERRUPTED
+    assert words in result.stdout.str()
+
+
+def test_strict_makes_findings_errors(specs: pytest.Pytester) -> None:
+    change("counter.model.yaml", "procedures:", "procedures:\n  never_used:\n    steps:\n      - nothing: return")
+    plain = specs.runpytest(*FAST)
+    strict = specs.runpytest(*FAST, "--txweave-strict")
+    plain.assert_outcomes(passed=4)
+    strict.assert_outcomes(passed=2, errors=2)  # the model is linted once, with its first case
+    assert "never_used" in strict.stdout.str()
+
+
 # ------------------------------------------------------------------------------------------------- projects without specs
 
 

@@ -10,7 +10,7 @@ from click.testing import CliRunner, Result
 from test_diff import SPEC
 from txweave.cli import cli
 from txweave.cli.check import check
-from txweave.cli.settings import KEYS, SettingsError, defaults
+from txweave.settings import KEYS, SettingsError, defaults
 
 
 @pytest.fixture

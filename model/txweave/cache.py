@@ -11,6 +11,7 @@ import hashlib
 import json
 import os
 import tempfile
+import time
 import types
 from contextlib import suppress
 from dataclasses import fields, is_dataclass, replace
@@ -31,6 +32,9 @@ from txweave.verdict import Status
 FOLDER = ".txweave-cache"
 """Where entries are, in the current directory."""
 
+UNUSED = 30 * 24 * 3600
+"""Seconds after which an entry that nobody took is deleted."""
+
 
 class Cache:
     """A directory of results."""
@@ -41,14 +45,17 @@ class Cache:
     def get(self, selected: Selected, options: Options) -> CaseResult | None:
         """The result that was kept for a case; None where there is none that can be relied on."""
         key = key_of(selected, options)
+        path = self.folder / f"{key}.json"
         try:
-            entry = json.loads((self.folder / f"{key}.json").read_text(encoding="utf-8"))
+            entry = json.loads(path.read_text(encoding="utf-8"))
             if entry["key"] != key or entry["digest"] != _digest(entry["result"]):
                 return None
             result = _thaw(CaseResult, entry["result"])
         except (OSError, ValueError, KeyError, TypeError, RecursionError):
             return None
         assert isinstance(result, CaseResult)
+        with suppress(OSError):
+            os.utime(path)  # it was used today
         return replace(result, cached=True, seconds=0.0) if complete(result) else None
 
     def put(self, selected: Selected, options: Options, result: CaseResult) -> None:
@@ -66,6 +73,15 @@ class Cache:
             with tempfile.NamedTemporaryFile("w", dir=self.folder, delete=False, encoding="utf-8") as file:
                 file.write(text)
             os.replace(file.name, self.folder / f"{key}.json")  # noqa: PTH105 - the name is a text
+
+    def prune(self) -> None:
+        """Delete what was not taken for long: entries of older specifications and of older versions of txweave."""
+        now = time.time()
+        with suppress(OSError):
+            for path in self.folder.glob("*.json"):
+                with suppress(OSError):  # another txweave may have deleted it
+                    if now - path.stat().st_mtime > UNUSED:
+                        path.unlink()
 
 
 def complete(result: CaseResult) -> bool:

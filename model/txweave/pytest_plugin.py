@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from txweave.results import CaseResult, Finding
     from txweave.testing import Checker
 
+ENGINES = ("explicit", "z3", "both")
 STUDY, MODEL = ".study.yaml", ".model.yaml"
 FINDING = "txweave finding"
 KNOWN = "txweave known violation"
@@ -48,10 +49,12 @@ def _seconds(text: str) -> float:
 def pytest_addoption(parser: pytest.Parser) -> None:
     """The options, which mean what they mean for ``txweave check``."""
     group = parser.getgroup("txweave", "specifications of txweave")
-    group.addoption("--txweave-engine", choices=("explicit", "z3", "both"), help="default: both up to 20,000 states")
+    group.addoption("--txweave-engine", choices=ENGINES, help="default: both up to 20,000 states")
     group.addoption("--txweave-max-states", type=_number, metavar="N", help="explore at most N states of a case")
     group.addoption("--txweave-max-memory", type=_number, metavar="MIB", help="use at most so much memory")
     group.addoption("--txweave-timeout", type=_seconds, metavar="SECONDS", help="for each case")
+    group.addoption("--txweave-strict", action="store_true", default=None, help="what lint finds is an error")
+    group.addoption("--txweave-no-config", action="store_true", help="ignore [tool.txweave]")
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -66,15 +69,34 @@ def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> pytest.Col
     return None
 
 
-def _options(config: pytest.Config) -> Options:
-    from txweave.check import Options
+OPTIONS = ("engine", "max_states", "max_memory", "timeout", "strict")
+"""What has an option here; the rest of ``[tool.txweave]`` is about reports and files, which are pytest's here."""
 
-    return Options(
-        engine=config.getoption("--txweave-engine") or "",
-        max_states=config.getoption("--txweave-max-states"),
-        max_memory=config.getoption("--txweave-max-memory"),
-        timeout=config.getoption("--txweave-timeout"),
-    )
+
+def _options(config: pytest.Config) -> Options:
+    """The options of the command line, else of ``[tool.txweave]``.
+
+    Raises:
+        SettingsError: a ``pyproject.toml`` that is wrong.
+    """
+    from txweave.check import Options
+    from txweave.settings import SettingsError, defaults
+
+    chosen: dict[str, Any] = {}
+    if not config.getoption("--txweave-no-config"):
+        for setting in defaults(config.invocation_params.dir):
+            if setting.parameter not in OPTIONS:
+                continue
+            chosen[setting.parameter] = setting.value
+            if setting.parameter == "engine" and setting.value not in ENGINES:
+                raise SettingsError(f"{setting.where}: {setting.value!r} is not one of {', '.join(ENGINES)}")
+            if type(setting.value) in {int, float} and not setting.value > 0:
+                raise SettingsError(f"{setting.where}: {setting.value} is not more than 0")
+    for name in OPTIONS:
+        given = config.getoption(f"--txweave-{name.replace('_', '-')}")
+        if given is not None:
+            chosen[name] = given
+    return Options(**chosen)
 
 
 class Specification(pytest.File):
@@ -83,9 +105,14 @@ class Specification(pytest.File):
     def collect(self) -> Iterator[pytest.Collector]:
         """The cases."""
         from txweave.collect import Choice, Usage, collect
+        from txweave.settings import SettingsError
         from txweave.spec.diagnostics import Diagnostic, SpecError
         from txweave.spec.load import load_model
 
+        try:
+            options = _options(self.config)
+        except SettingsError as error:
+            raise self.CollectError(str(error)) from error
         path = os.path.relpath(self.path, self.config.invocation_params.dir)
         errors: list[Diagnostic] = []
         selected: list[Selected] = []
@@ -104,20 +131,21 @@ class Specification(pytest.File):
         for one in selected:
             groups.setdefault(one.case.name.partition("[")[0], []).append(one)
         for name, group in groups.items():
-            yield Case.from_parent(self, name=name, selected=group)
+            yield Case.from_parent(self, name=name, selected=group, options=options)
 
 
 class Case(pytest.Collector):
     """A case with its variants."""
 
-    def __init__(self, *, selected: list[Selected], **more: Any) -> None:
+    def __init__(self, *, selected: list[Selected], options: Options, **more: Any) -> None:
         super().__init__(**more)
         self.selected = selected
+        self.options = options
 
     def collect(self) -> Iterator[pytest.Item]:
         """A test for each property of each variant."""
         for one in self.selected:
-            exploration = Exploration(one, self.config)
+            exploration = Exploration(one, self.options)
             _, bracket, rest = one.case.name.partition("[")
             if not one.case.model.properties:
                 raise self.CollectError(f"{one.path}: the case {one.case.name} has no property, so that nothing would be checked")
@@ -128,9 +156,9 @@ class Case(pytest.Collector):
 class Exploration:
     """One exploration, made when its first test runs."""
 
-    def __init__(self, selected: Selected, config: pytest.Config) -> None:
+    def __init__(self, selected: Selected, options: Options) -> None:
         self.selected = selected
-        self.config = config
+        self.options = options
         self._result: CaseResult | None = None
         self._told = False
 
@@ -139,7 +167,7 @@ class Exploration:
         from txweave.check import run_case
 
         if self._result is None:
-            self._result = run_case(self.selected, _options(self.config)).detached()
+            self._result = run_case(self.selected, self.options).detached()
         return self._result
 
     def findings(self) -> tuple[Finding, ...]:
@@ -222,6 +250,10 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 @pytest.fixture(scope="session")
 def txweave(pytestconfig: pytest.Config) -> Checker:
     """Assertions about specifications, with the options of the command line: ``assert_holds`` and ``assert_violated``."""
+    from txweave.settings import SettingsError
     from txweave.testing import Checker
 
-    return Checker(_options(pytestconfig))
+    try:
+        return Checker(_options(pytestconfig))
+    except SettingsError as error:
+        raise pytest.UsageError(str(error)) from error

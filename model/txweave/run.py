@@ -51,6 +51,7 @@ def run_cases(
     if cache is not None:
         for selected, result in zip(fresh, made, strict=True):
             cache.put(selected, options, result)
+        cache.prune()
     rest = iter(made)
     return [kept[number] if number in kept else next(rest) for number in range(len(cases))]
 

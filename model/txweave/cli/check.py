@@ -12,7 +12,7 @@ import click
 from click.shell_completion import CompletionItem
 
 from txweave.cli.options import changing
-from txweave.cli.settings import load as load_settings
+from txweave.cli.settings import configured
 from txweave.cli.terminal import REPORT, Failure, console, interruptible, patient, progress, show_errors, usage
 from txweave.report.formats import FORMATS, FormatError, Target, Where, targets
 
@@ -87,7 +87,7 @@ def _complete_format(context: click.Context, parameter: click.Parameter, incompl
 @click.option("-q", "--quiet", is_flag=True, help="Show only what is not as expected.")
 @click.option("--watch", is_flag=True, help="Check again whenever a file that is read changes, until Ctrl-C.")
 @click.option("--no-cache", is_flag=True, envvar="TXWEAVE_NO_CACHE", help="Take no results from .txweave-cache, and keep none.")
-@click.option("--no-config", is_flag=True, is_eager=True, expose_value=False, callback=load_settings, help="Ignore [tool.txweave].")
+@configured
 def check(
     paths: tuple[str, ...],
     cases: tuple[str, ...],

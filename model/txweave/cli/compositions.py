@@ -9,6 +9,7 @@ import click
 
 from txweave.cli.models import chosen_scenarios, diagnosed, loaded_fixes, loaded_model
 from txweave.cli.options import limited, names_in
+from txweave.cli.settings import configured
 from txweave.cli.terminal import interruptible, progress, show_errors, usage, write_report
 
 if TYPE_CHECKING:
@@ -19,6 +20,8 @@ _REPAIR_HELP = """Find every minimal set of fixes under which the required prope
 Minimal means that no subset will do; larger sets are no safer for being larger, and are not recommended. A set whose
 fixes do not fit together is ill-formed, neither good nor bad. One exploration decides many sets: its counterexample is replayed
 on the others. With several scenarios a set must be good in all of them.
+
+Defaults for max-states, max-memory, timeout, no-story and no-timing are read from [tool.txweave] (see txweave check --help).
 
 \b
 txweave repair specs/airflow/backfill-3.1.6.model.yaml --fixes specs/airflow \\
@@ -45,6 +48,7 @@ txweave repair specs/airflow/backfill-3.1.6.model.yaml --fixes specs/airflow \\
 )
 @click.option("--at-most", type=click.IntRange(min=0), metavar="N", help="Only sets of at most N fixes.")
 @limited
+@configured
 def repair(
     model: str,
     folders: tuple[str, ...],
@@ -105,6 +109,8 @@ _COMPARE_HELP = """Put a model beside itself with fixes.
 The bare model comes first, then one composition for each --with. Where the verdicts on a property differ, the counterexample of
 one is followed on the others: where they part, and why.
 
+Defaults for max-states, max-memory, timeout, no-story and no-timing are read from [tool.txweave] (see txweave check --help).
+
 \b
 txweave compare specs/backfill.model.yaml --with specs/exists-guard.fix.yaml
 """
@@ -121,6 +127,7 @@ txweave compare specs/backfill.model.yaml --with specs/exists-guard.fix.yaml
 )
 @click.option("--property", "properties", multiple=True, metavar="NAME", help="Only this property (repeatable).")
 @limited
+@configured
 def compare(
     model: str,
     sets: tuple[str, ...],
