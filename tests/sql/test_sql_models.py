@@ -389,7 +389,6 @@ def test_called_procedures_need_bounds_too():
             {"database": syntax.Database(T("postgresql"), T("serializable"))},
             "Q350 the isolation level 'serializable' is not built yet",
         ),
-        ({"serial": "exact"}, "Q350 serial: exact is not built yet"),
     ],
 )
 def test_not_built_yet(changes, message):

@@ -119,4 +119,11 @@ CODES: dict[str, tuple[str, str]] = {
         "tick: 7 s      # with INTERVAL '30 s'",
         "tick: 5 s",
     ),
+    "M422": _code(
+        "Exact ids need an order",
+        "With `serial: exact` the rows of INSERT … SELECT take their ids one after the other: which row takes which is up to the "
+        "server unless the query says so.",
+        "INSERT INTO job (n) SELECT n FROM batch",
+        "INSERT INTO job (n) SELECT n FROM batch ORDER BY n",
+    ),
 }

@@ -156,6 +156,7 @@ def keyed(where: tree.Expr | None, source: str, table: tree.Table) -> bool:
     for part in conjuncts(where):
         if isinstance(part, tree.Compare) and part.operator == "=":
             for a, b in ((part.left, part.right), (part.right, part.left)):
+                a = a.operand if isinstance(a, tree.Number) else a
                 if isinstance(a, tree.ColumnRef) and a.source == source:
                     inside = any(isinstance(n, tree.ColumnRef) and n.source == source for n in walk(b))
                     if not inside:

@@ -47,7 +47,7 @@ def find_parents(
             for outcome in check_row(
                 ctx,
                 current,
-                origin,
+                ctx.world.storage.after_taking(origin, current, table.name),
                 table,
                 slots[number],
                 None,

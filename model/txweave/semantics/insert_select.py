@@ -9,7 +9,7 @@ from txweave.semantics.constraints import NOWHERE, check_row, own_values, unique
 from txweave.semantics.context import Context, limit_of
 from txweave.semantics.outcome import Outcome, failed, out
 from txweave.semantics.relations import before as row_before
-from txweave.semantics.relations import rename
+from txweave.semantics.relations import ordered_before, rename
 from txweave.semantics.symbolic import State
 from txweave.semantics.terms import Branch
 from txweave.sql import program as bound
@@ -19,8 +19,9 @@ from txweave.system.expr import Expr
 
 
 def insert_select(ctx: Context, node: bound.Execute, statement: tree.Insert, state: State) -> list[Outcome]:
-    """INSERT … SELECT: the n-th row of the result goes to the n-th free slot; ids are interchangeable, so the order does not
-    matter.
+    """INSERT … SELECT: the n-th row of the result goes to the n-th free slot.
+
+    Abstract ids are interchangeable, so the order does not matter; exact ones are taken in the order of the query.
     """
     query, storage = statement.query, ctx.world.storage
     assert query is not None
@@ -47,7 +48,7 @@ def insert_select(ctx: Context, node: bound.Execute, statement: tree.Insert, sta
 def _insert_branch(
     ctx: Context, node: bound.Execute, statement: tree.Insert, table: tree.Table, name: str, state: State, branch: Branch
 ) -> list[Outcome]:
-    storage = ctx.world.storage
+    storage, exact = ctx.world.storage, name in ctx.world.storage.exact
     if statement.on_conflict is not None and statement.on_conflict.sets is not None:
         ctx.world.report.error(
             "M416",
@@ -56,7 +57,21 @@ def _insert_branch(
             "insert one row at a time in a `for`",
         )
         return []
+    assert statement.query is not None
+    keys = statement.query.order_by
+
+    def precedes(one: Branch, two: Branch) -> Expr:
+        return ordered_before(ctx.world.terms, keys, one.order, two.order) if exact else row_before(one.locals, two.locals)
+
     found: list[Outcome] = []
+    selected = branch
+    if exact and branch.locals:
+        other = rename(branch)
+        apart = x.neg(x.conj(*(x.equal(a, b) for a, b in zip(branch.locals, other.locals, strict=True))))
+        tied = x.conj(branch.condition, other.condition, apart, x.neg(precedes(branch, other)), x.neg(precedes(other, branch)))
+        ties = x.exists((*branch.locals, *other.locals), tied)
+        found.append(out(ties, state, f"INSERT … SELECT gives ids to rows in no certain order ({name})"))
+        branch = selected = replace(branch, condition=x.conj(branch.condition, x.neg(ties)))
     values = _branch_values(ctx, statement, branch, state)
     skip: frozenset[str] = frozenset()
     if statement.on_conflict is not None:
@@ -71,24 +86,28 @@ def _insert_branch(
             other = rename(branch)
             others = _branch_values(ctx, statement, other, state)
             equal = [x.conj(ctx.world.terms.not_null(values[c]), x.equal(values[c], others[c])) for c in unique.columns]
-            earlier = x.exists(other.locals, x.conj(other.condition, row_before(other.locals, branch.locals), *equal))
+            earlier = x.exists(other.locals, x.conj(other.condition, precedes(other, branch), *equal))
             taken.append(x.disj(duplicate, earlier))
             waits.extend(x.exists((o,), c) for o, c in busy)
         some = x.exists(branch.locals, x.conj(branch.condition, x.disj(*waits)))
         found.append(out(some, state, f"INSERT … SELECT waits for a key ({name})"))
         branch = replace(branch, condition=x.conj(branch.condition, x.neg(x.disj(*taken)), x.neg(some)))
         values = _branch_values(ctx, statement, branch, state)
+    # A row that ON CONFLICT leaves out takes a number all the same.
+    numbered = selected if exact else branch
     slot = x.local(name, name)
-    smaller, other = x.local(name, name), rename(branch)
+    smaller, other = x.local(name, name), rename(numbered)
     free = storage.free(state, name, slot)
     rank_of_slot = x.count((smaller,), x.conj(x.less(smaller, slot), x.substitute(free, {slot: smaller})))
-    rank_of_row = x.count(other.locals, x.conj(other.condition, row_before(other.locals, branch.locals)))
+    rank_of_row = x.count(other.locals, x.conj(other.condition, precedes(other, branch)))
     here = x.conj(branch.condition, x.equal(rank_of_row, rank_of_slot))
+    numbers = x.count(numbered.locals, numbered.condition)
     total = x.count(branch.locals, branch.condition)
     room = x.count((slot,), free)
-    too_many = x.less(room, total)
+    too_many = x.less(room, numbers)
     found.append(out(too_many, state, name))
-    filled = x.conj(free, x.less(rank_of_slot, total))
+    used = x.conj(free, x.less(rank_of_slot, numbers))
+    filled = used if numbered is branch else x.conj(used, x.exists(branch.locals, here))
     after = state.copy()
     before = state.copy()
     for column in table.columns:
@@ -102,14 +121,20 @@ def _insert_branch(
         after.write_all(f"{name}.~staying", lambda r: (x.substitute(filled, {slot: r}), x.TRUE))
     after.write_all(f"{name}.~writer", lambda r: (x.substitute(filled, {slot: r}), ctx.process))
     if name in storage.burned:
-        after.write_all(f"{name}.~used", lambda r: (x.substitute(filled, {slot: r}), x.TRUE))
+        after.write_all(f"{name}.~used", lambda r: (x.substitute(used, {slot: r}), x.TRUE))
+    failing = storage.after_taking(before, after, name)
     enough = x.neg(too_many)
     passed: list[Expr] = []
     final = after.copy()
     for outcome in check_row(ctx, after, before, table, slot, None, redo_allowed=False, skip=skip):
         some = x.exists((slot, *outcome.params), x.conj(filled, outcome.guard))
         if outcome.exit == "error":
-            found.append(failed(x.conj(enough, *passed, some), before, outcome.error))
+            # Foreign keys fail when all rows are there; what fails earlier has taken the ids of the rows before it only.
+            whole = not exact or outcome.error == "foreign_key_violation"
+            alone = x.TRUE if whole else x.neg(x.less(x.const(1), numbers))
+            found.append(failed(x.conj(enough, *passed, some, alone), failing, outcome.error))
+            what = f"INSERT … SELECT of several rows fails at one of them, with exact ids ({name})"
+            found.append(out(x.conj(enough, *passed, some, x.neg(alone)), before, what))
             passed.append(x.neg(some))
         elif outcome.exit == "out":
             found.append(out(x.conj(enough, *passed, some), before, outcome.error))

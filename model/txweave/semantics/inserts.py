@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from txweave.semantics import waiting
 from txweave.semantics.constraints import ALL, KEYS, NOWHERE, PARENTS, VALUES, check_row, unique_conflicts
@@ -16,7 +16,7 @@ from txweave.semantics.terms import Env
 from txweave.sql import program as bound
 from txweave.sql import tree
 from txweave.system import expr as x
-from txweave.system.expr import Expr
+from txweave.system.expr import Expr, Local
 
 
 def row_values(ctx: Context, statement: tree.Insert, row: tuple[tree.Expr | None, ...], env: Env) -> dict[str, Expr]:
@@ -33,8 +33,13 @@ def row_values(ctx: Context, statement: tree.Insert, row: tuple[tree.Expr | None
     return values
 
 
-def insert(ctx: Context, node: bound.Execute, statement: tree.Insert, state: State, start: int = 0) -> list[Outcome]:
-    """All outcomes of an INSERT, from its row number ``start`` on: those before are written, and it has waited or paused then."""
+def insert(
+    ctx: Context, node: bound.Execute, statement: tree.Insert, state: State, start: int = 0, *, drawn: bool = False
+) -> list[Outcome]:
+    """All outcomes of an INSERT, from its row number ``start`` on: those before are written, and it has waited or paused then.
+
+    ``drawn``: it has taken the exact id of that row already.
+    """
     if statement.query is not None:
         return insert_select(ctx, node, statement, state)
     table = ctx.world.storage.schema.tables[statement.table]
@@ -54,9 +59,12 @@ def insert(ctx: Context, node: bound.Execute, statement: tree.Insert, state: Sta
         for guard, params, current, slots in going:
             values = row_values(ctx, statement, row, snapshot)
             redo_allowed = stops or (simple and number == 0)
-            origin = current if stops else state
+            origin = current if stops else ctx.world.storage.after_taking(state, current, table.name)
             twice = _any_of(earlier, slots)
-            for outcome, slot in _one(ctx, statement, table, current, origin, values, inserted, twice, redo_allowed=redo_allowed):
+            again = drawn and number == start
+            for outcome, slot in _row(
+                ctx, statement, table, current, origin, values, inserted, twice, redo_allowed=redo_allowed, drawn=again
+            ):
                 whole = outcome.given(guard, params)
                 if outcome.exit == "ok":
                     following.append((whole.guard, whole.params, outcome.state, (*slots, slot)))
@@ -100,7 +108,17 @@ def _so_far(ctx: Context, node: bound.Execute, statement: tree.Insert, state: St
     return state
 
 
-def _one(
+@dataclass(frozen=True)
+class _Place:
+    """Where a new row goes: the slot, the condition that it is this one, the parameters that name it, and that there is none."""
+
+    slot: Local
+    chosen: Expr
+    named: tuple[Local, ...]
+    full: Expr
+
+
+def _row(
     ctx: Context,
     statement: tree.Insert,
     table: tree.Table,
@@ -111,16 +129,56 @@ def _one(
     earlier: Callable[[Expr], Expr],
     *,
     redo_allowed: bool,
+    drawn: bool,
+) -> list[tuple[Outcome, Expr]]:
+    """One row, with its place (see :func:`_one`).
+
+    An exact id is taken before anything is looked at (``ExecInsert`` gets the row with its defaults), and once only: a statement
+    that waits for a key keeps the id that it has taken (``drawn``), and none is ever given back.
+    """
+    storage, name = ctx.world.storage, table.name
+    slot = x.local(name, name)
+    free = storage.free(state, name, slot)
+    full = x.neg(x.exists((slot,), free))
+    if name not in storage.exact:
+        place = _Place(slot, x.least(slot, slot, free), (slot,), full)
+        return _one(ctx, statement, table, state, origin, values, inserted, earlier, place, redo_allowed=redo_allowed)
+    held = waiting.drawn(ctx.world, ctx.role, name)
+    chosen = x.equal(x.apply(held, ctx.process), slot) if drawn else x.least(slot, slot, free)
+    place = _Place(slot, x.TRUE, (), x.FALSE)
+    state, before = state.copy(), origin.copy()
+    storage.take(state, name, slot)
+    storage.take(before, name, slot)
+    found: list[tuple[Outcome, Expr]] = [] if drawn else [(out(full, origin, name), x.NULL)]
+    for outcome, row in _one(ctx, statement, table, state, before, values, inserted, earlier, place, redo_allowed=redo_allowed):
+        if outcome.exit == "redo":
+            waits = outcome.state.copy()
+            waits.write(held, (ctx.process,), slot)
+            outcome = replace(outcome, state=waits)
+        found.append((outcome.given(chosen, (slot,)), row))
+    return found
+
+
+def _one(
+    ctx: Context,
+    statement: tree.Insert,
+    table: tree.Table,
+    state: State,
+    origin: State,
+    values: dict[str, Expr],
+    inserted: set[Expr],
+    earlier: Callable[[Expr], Expr],
+    place: _Place,
+    *,
+    redo_allowed: bool,
 ) -> list[tuple[Outcome, Expr]]:
     """One row: inserted (with its slot, which is added to ``inserted``), refused, waiting, or left to ON CONFLICT.
 
     ``earlier`` says which rows the statement has written already.
     Foreign keys are looked at later.
     """
-    storage, name = ctx.world.storage, table.name
-    slot = x.local(name, name)
+    storage, name, slot = ctx.world.storage, table.name, place.slot
     found: list[tuple[Outcome, Expr]] = []
-    free = storage.free(state, name, slot)
     conflict = statement.on_conflict
     proceed: Expr = x.TRUE
     parts = ALL - {PARENTS}
@@ -158,14 +216,13 @@ def _one(
         else:
             found.extend(
                 _conflict_update(
-                    ctx, statement, table, state, origin, values, x.conj(proceed, hit), arbiters, earlier, redo_allowed
+                    ctx, statement, table, state, origin, values, x.conj(proceed, hit), arbiters, earlier, redo_allowed, slot
                 )
             )
         proceed = x.conj(proceed, x.neg(hit))
     # Constraints are looked at before the bound on rows: a row that is refused needs no slot.
     inserted.add(slot)
     for outcome in check_row(ctx, state, origin, table, NOWHERE, None, redo_allowed=redo_allowed, parts=parts, values=values):
-        full = x.neg(x.exists((slot,), free))
         if outcome.exit == "redo" and outcome.claimed:
             # Those of its keys that come before are in their indexes: the row is in its place while it waits.
             if len(statement.rows) > 1:
@@ -174,8 +231,8 @@ def _one(
                 continue
             there = outcome.state.copy()
             storage.insert(there, name, slot, values, ctx.process)
-            found.append((out(x.conj(proceed, outcome.guard, full), origin, name, outcome.params), x.NULL))
-            blocked_here = replace(outcome, state=there).given(x.conj(proceed, x.least(slot, slot, free)), (slot,))
+            found.append((out(x.conj(proceed, outcome.guard, place.full), origin, name, outcome.params), x.NULL))
+            blocked_here = replace(outcome, state=there).given(x.conj(proceed, place.chosen), place.named)
             found.append((claim(ctx, blocked_here, table, slot), x.NULL))
             continue
         if outcome.exit != "ok":
@@ -183,8 +240,8 @@ def _one(
             continue
         after = state.copy()
         storage.insert(after, name, slot, values, ctx.process)
-        found.append((out(x.conj(proceed, outcome.guard, full), origin, name), x.NULL))
-        found.append((ok(x.conj(proceed, outcome.guard, x.least(slot, slot, free)), after, params=(slot,)), slot))
+        found.append((out(x.conj(proceed, outcome.guard, place.full), origin, name), x.NULL))
+        found.append((ok(x.conj(proceed, outcome.guard, place.chosen), after, params=place.named), slot))
     return found
 
 
@@ -199,6 +256,7 @@ def _conflict_update(
     arbiters: list[tree.Unique],
     earlier: Callable[[Expr], Expr],
     redo_allowed: bool,
+    slot: Local,
 ) -> list[tuple[Outcome, Expr]]:
     """ON CONFLICT DO UPDATE: the existing row is locked, and updated in its newest version if the condition holds."""
     storage, terms, name = ctx.world.storage, ctx.world.terms, table.name
@@ -244,7 +302,9 @@ def _conflict_update(
 
     def column(source: str, wanted: str) -> Expr:
         if source == "excluded":
-            return row if table.serial is not None and wanted == table.serial.name else values[wanted]
+            if table.serial is not None and wanted == table.serial.name:
+                return slot if name in storage.exact else row
+            return values[wanted]
         return storage.column(state, name, wanted, row, ctx.process, ctx.role)
 
     env = ctx.env(state).with_columns(column)

@@ -15,6 +15,8 @@ def refuse(model: bound.BoundModel, scenario: syntax.Scenario, report: Report) -
     for role in scenario.roles:
         for statement in statements_of(model, role):
             _statement(model.schema, statement, report)
+            if model.source.serial == "exact" and isinstance(statement, tree.Insert):
+                _numbered(model.schema, statement, report)
         for name in procedures_of(model, role):
             for step in nodes(model.procedures[name].steps):
                 if isinstance(step.node, bound.Choose):
@@ -71,6 +73,19 @@ def _statement(schema: tree.Schema, statement: tree.Statement, report: Report) -
             report.error(
                 "M418", statement.span, "RETURNING a column of a joined table is not modelled", "return columns of the target"
             )
+
+
+def _numbered(schema: tree.Schema, statement: tree.Insert, report: Report) -> None:
+    """INSERT … SELECT into a table with exact ids says in which order its rows take them."""
+    query = statement.query
+    if schema.tables[statement.table].serial is None or query is None or query.order_by or single_row(schema, query):
+        return
+    report.error(
+        "M422",
+        query.span or statement.span,
+        f"which row of INSERT … SELECT takes which id of {statement.table} is not determined",
+        "add ORDER BY; or leave `serial: exact` out if nothing depends on the order of ids",
+    )
 
 
 def _query(schema: tree.Schema, query: tree.Query, report: Report, *, outermost: bool) -> None:

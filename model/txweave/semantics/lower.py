@@ -61,9 +61,10 @@ class Lowering:
             present = len(self.data.get(name, []))
             self.sizes[name] = max(present, bounds.get(name, present)) if self.uses[name].inserted else present
         self.functions = Functions()
-        burned = frozenset(self._burned())
-        storage = Storage(self.functions, model.schema, self.uses, self.sizes, self.data, self.times.cells, burned)
-        terms = Terms(self.functions, self.times.tick)
+        exact = frozenset(self._exact())
+        burned = frozenset(self._burned()) | exact
+        storage = Storage(self.functions, model.schema, self.uses, self.sizes, self.data, self.times.cells, burned, exact)
+        terms = Terms(self.functions, self.times.tick, self.sizes)
         check_data(model, self.data, terms, self.report)
         self.report.check()
         self.world = World(self.functions, storage, terms, self.report, self.roles, self.counts)
@@ -76,6 +77,12 @@ class Lowering:
             arguments = {name.value: value for name, value in role.arguments}
             codes[role.name.value] = compiler.role([name.value for name in role.run], arguments, role.name.span())
         return codes
+
+    def _exact(self) -> list[str]:
+        """Tables whose generated ids are the numbers of a sequence."""
+        if self.model.source.serial != "exact":
+            return []
+        return [name for name, table in self.model.schema.tables.items() if table.serial is not None and self.uses[name].inserted]
 
     def _burned(self) -> set[str]:
         """Tables whose row slots are never used again: a pending ``whenever … eventually`` still speaks of a deleted row."""

@@ -39,12 +39,14 @@ def rows_function(ctx: Context, name: str, branch: Branch) -> str | None:
 def value_functions(ctx: Context, name: str, branch: Branch) -> list[str | None]:
     """For each column of a rows variable (and then each ORDER BY key) the function that holds its value.
 
-    None where the value is the identity of a row that indexes the relation.
+    None where the value is the identity of a row that indexes the relation: the n-th such column is the n-th of these rows, and a
+    key of ORDER BY the first.
     """
     sorts = tuple(item.domain.sorts[0] for item in branch.locals)
     found: list[str | None] = []
     for number, term in enumerate((*branch.columns, *branch.order)):
-        if isinstance(term, Local) and term in branch.locals:
+        index = found.count(None) if number < len(branch.columns) else 0
+        if branch.locals[index : index + 1] == (term,):
             found.append(None)
             continue
         label = str(number) if number < len(branch.columns) else f"~order{number - len(branch.columns)}"

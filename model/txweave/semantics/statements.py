@@ -22,6 +22,7 @@ from txweave.system.expr import Expr, Local
 def execute(ctx: Context, node: bound.Execute, state: State, *, resumed: str = "") -> list[Outcome]:
     """All ways in which the statement can go, from the start or (``resumed``: see ``Outcome.exit``) after waiting."""
     statement = node.statement
+    drawn = resumed == "redo" or resumed.startswith("row ")
     if resumed == "redo":
         state = state.copy()
         waiting.clear(ctx, state)
@@ -43,7 +44,7 @@ def execute(ctx: Context, node: bound.Execute, state: State, *, resumed: str = "
             found = Writing(ctx, node, statement).outcomes(state, resumed)
         case tree.Insert():
             number = resumed.rpartition("row ")[2]
-            found = insert(ctx, node, statement, state, int(number) if number else 0)
+            found = insert(ctx, node, statement, state, int(number) if number else 0, drawn=drawn)
     if node.ghost is not None:
         found = [o for outcome in found for o in (_ghost(ctx, node.ghost, outcome) if outcome.exit == "ok" else [outcome])]
     return found

@@ -14,7 +14,9 @@ For a table ``t`` (functions that cannot matter are left out):
 ``t.lock.role(p, r)``   row lock that process ``p`` took without writing
 ======================  ===================================================================================
 
-A generated id is the row slot itself.  Values of slots that are not in use are fixed, so that equal databases are equal states.
+A generated id is the row slot itself.  Of tables in ``exact`` the slots are the values of the sequence: ``t.~used(r)`` says that
+``r`` was taken, which is done in order and is no part of any transaction.  Values of slots that are not in use are fixed, so that
+equal databases are equal states.
 """
 
 from __future__ import annotations
@@ -93,6 +95,7 @@ class Storage:
         data: dict[str, list[dict[str, Value]]],
         times: TimeCells,
         burned: frozenset[str],
+        exact: frozenset[str] = frozenset(),
     ) -> None:
         self.functions = functions
         self.schema = schema
@@ -100,6 +103,7 @@ class Storage:
         self.sizes = sizes
         self.times = times
         self.burned = burned
+        self.exact = exact
         self.lock_modes: dict[str, tuple[str, ...]] = {}
         for name, table in schema.tables.items():
             self._declare(table, data.get(name, []))
@@ -337,8 +341,25 @@ class Storage:
         if table in self.burned:
             state.write(f"{table}.~used", (row,), x.TRUE)
 
+    def take(self, state: State, table: str, row: Expr) -> None:
+        """Take an exact id from its sequence."""
+        state.write(f"{table}.~used", (row,), x.TRUE)
+
+    def after_taking(self, before: State, after: State, table: str) -> State:
+        """``before`` with the exact ids that were taken up to ``after``: a sequence is never set back."""
+        state = before.copy()
+        name = f"{table}.~used"
+        if table in self.exact and name in after.changed:
+            state.changed[name] = after.changed[name]
+        return state
+
     def free(self, state: State, table: str, row: Expr) -> Expr:
-        """A slot can take a new row: no version in it, and (generated ids) nothing refers to it."""
+        """A slot can take a new row: no version in it, and (generated ids) nothing refers to it.
+
+        Exact ids: the sequence has not come to it.
+        """
+        if table in self.exact:
+            return x.neg(x.truth(state.read(f"{table}.~used", row)))
         parts = [x.neg(self.live(state, table, row)), x.equal(self.writer(state, table, row), x.NULL)]
         if table in self.burned:
             parts.append(x.neg(x.truth(state.read(f"{table}.~used", row))))

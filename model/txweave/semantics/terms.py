@@ -6,7 +6,7 @@ A value becomes a term in which NULL is the value ``None``.  Timestamps are ages
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from txweave.semantics.symbolic import Functions
@@ -58,11 +58,12 @@ class Result:
 
 
 class Terms:
-    """Translates expressions.  ``tick`` is the length of a tick in microseconds."""
+    """Translates expressions.  ``tick`` is the length of a tick in microseconds, ``sizes`` the number of row slots per table."""
 
-    def __init__(self, functions: Functions, tick: int) -> None:
+    def __init__(self, functions: Functions, tick: int, sizes: Mapping[str, int] | None = None) -> None:
         self.functions = functions
         self.tick = tick
+        self.sizes = sizes or {}
         self._nullable: dict[Expr, bool] = {}
 
     # ------------------------------------------------------------------------------------------------------- NULL
@@ -229,6 +230,8 @@ class Terms:
                 return env.clock(kind)
             case tree.Arithmetic(operator, left, right, type_):
                 return self._arithmetic(operator, left, right, type_, env)
+            case tree.Number(operand):
+                return self._number(self.value(operand, env), operand.type)
             case tree.Case(whens, otherwise) if node.type.kind != "boolean":
                 result = self.value(otherwise, env)
                 for condition, then in reversed(whens):
@@ -275,6 +278,15 @@ class Terms:
             return x.const(x.Elem(type_.table, value - 1))
         assert isinstance(value, (bool, int, str))
         return x.const(value)
+
+    def _number(self, term: Expr, type_: tree.Type) -> Expr:
+        """An exact id as an integer: slots are taken in the order of the sequence, from 1."""
+        assert type_.table is not None
+        size = self.sizes[type_.table]
+        result: Expr = x.NULL if self.nullable(term) or not size else x.const(size)
+        for number in reversed(range(size if result is x.NULL else size - 1)):
+            result = x.ite(x.equal(term, x.const(x.Elem(type_.table, number))), x.const(number + 1), result)
+        return result
 
     def _arithmetic(self, operator: str, left: tree.Expr, right: tree.Expr, type_: tree.Type, env: Env) -> Expr:
         a, b = self.value(left, env), self.value(right, env)

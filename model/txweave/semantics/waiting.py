@@ -114,6 +114,13 @@ def put(world: World, role: str, table: str) -> str:
     )
 
 
+def drawn(world: World, role: str, table: str) -> str:
+    """The function: the exact id that an INSERT took before it began to wait for a key; NULL when none."""
+    return world.functions.declare(
+        f"{role}.~drawn.{table}", [role], Domain(sorts=(table,), nullable=True), None, ("put", role, table)
+    )
+
+
 def claimed(world: World, role: str, table: str, most: int) -> str:
     """The function: how many unique keys of that row are in their indexes; NULL when it waits for none."""
     domain = Domain(values=tuple(range(1, most)), nullable=True)

@@ -47,7 +47,7 @@ def bind_model(model: syntax.Model, report: Report | None = None) -> program.Bou
         report.check()
     domains.resolve()
     schema = Schema(finish_tables(raw, report))
-    base = Environment(schema.tables, parameters=model.parameters, enums=raw.enums)
+    base = Environment(schema.tables, parameters=model.parameters, enums=raw.enums, exact_ids=model.serial == "exact")
     data = bind_data(model.data, base, written.rows, report)
     procedures = ProcedureSet(model.procedures, base, domains.variables)
     _check_roles(model, schema, procedures, report)
@@ -75,9 +75,7 @@ def _check_database(model: syntax.Model, report: Report) -> None:
     if " ".join(isolation.value.lower().split()) != "read committed":
         message = f"the isolation level {isolation.value!r} is not built yet"
         report.error("Q350", isolation.span(), message, "write `read committed`")
-    if model.serial == "exact":
-        report.error("Q350", model.name.span(), "serial: exact is not built yet", "leave it out: ids are abstract")
-    elif model.serial != "abstract":
+    if model.serial not in ("abstract", "exact"):
         report.error("Q350", model.name.span(), f"serial is `abstract` or `exact`, not {model.serial!r}")
 
 

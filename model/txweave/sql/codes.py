@@ -94,7 +94,9 @@ CODES: dict[str, tuple[str, str]] = {
     ),
     "Q322": _code(
         "Generated ids are only compared with each other",
-        "A SERIAL id is abstract: it is equal to itself and to nothing else, has no order and no arithmetic, and no literal.",
+        "A SERIAL id is abstract: it is equal to itself and to nothing else, has no order and no arithmetic, and no literal. "
+        "With `serial: exact` in the model it is the next number of the table's sequence: then it has an order, and is "
+        "compared with integers.",
         "WHERE id = 1",
         "WHERE id = :id",
     ),

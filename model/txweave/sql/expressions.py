@@ -43,6 +43,7 @@ from txweave.sql.tree import (
     IsTruth,
     Join,
     Not,
+    Number,
     Or,
     Query,
     ScalarQuery,
@@ -285,6 +286,8 @@ class ExpressionBinder(ABC):
                 "Q322",
                 "generated ids are only compared with each other: keep the id in a variable with RETURNING … into",
             )
+            if not self.environment.exact_ids:
+                remedy += "; or write `serial: exact` in the model: ids are then numbers"
         elif kinds == {"reference"}:
             code, remedy = "Q322", "ids of different tables never mean the same row"
         elif kinds == {"text", "boolean"}:
@@ -397,12 +400,23 @@ class ExpressionBinder(ABC):
         Raises:
             Refused: they cannot be compared so.
         """
+        (first, _), (second, _) = left, right
+        first, second = self.as_numbers([first, second])
+        left, right = (first, left[1]), (second, right[1])
         common = self.unify([left, right], "these cannot be compared", node)
         if operator in {"<", "<=", ">", ">="}:
             self.ordered(common, node, f"the comparison {operator}")
         self.check_value(left[0], right[0], node)
         self.check_value(right[0], left[0], node)
         return Compare(operator, left[0], right[0], span=self.reader.place(node))
+
+    def as_numbers(self, parts: list[Expr]) -> list[Expr]:
+        """Several expressions; where ids are exact and stand beside integers, they are the integers that they are."""
+        kinds = {part.type.kind for part in parts}
+        if not (self.environment.exact_ids and "integer" in kinds):
+            return parts
+        exact = [part.type.kind == "reference" and part.type.table in self.environment.tables for part in parts]
+        return [Number(part, span=part.span) if is_id else part for part, is_id in zip(parts, exact, strict=True)]
 
     def ordered(self, kind: Type, node: object, what: str) -> None:
         """Refuse to order what has no order here.
@@ -412,9 +426,15 @@ class ExpressionBinder(ABC):
         """
         if kind.kind in _ORDERED:
             return
-        if kind.kind == "reference":
+        if kind.kind == "reference" and kind.table not in self.environment.tables:
+            message = f"{what} needs an order, and the processes of a role have none"
+            self.reader.refuse("Q322", node, message, "compare for equality")
+        if kind.kind == "reference" and not self.environment.exact_ids:
             message = f"{what} needs an order, and generated ids are only known up to equality"
-            self.reader.refuse("Q322", node, message, "order by a column of your own (a number, a time)")
+            remedy = "write `serial: exact` in the model, or use a column of your own (a number, a time)"
+            self.reader.refuse("Q322", node, message, remedy)
+        if kind.kind == "reference":
+            return
         remedy = "the order of texts depends on the collation: use an integer" if kind == TEXT else "use an integer"
         self.reader.refuse("Q320", node, f"{what} needs an order, and {_article(kind)} has none here", remedy)
 
@@ -471,7 +491,7 @@ class ExpressionBinder(ABC):
             return InQuery(tuple(operands), query, span=span)
         if not items:
             self.reader.refuse("Q302", node, "IN is followed by a list or a subquery in parentheses")
-        bound = [self.expression(item, scope) for item in items]
+        operands[0], *bound = self.as_numbers([operands[0], *(self.expression(item, scope) for item in items)])
         self.unify([(operands[0], operand_node), *zip(bound, items, strict=True)], "these cannot be compared", node)
         for item in bound:
             self.check_value(item, operands[0], node)
@@ -499,7 +519,7 @@ class ExpressionBinder(ABC):
 
     def _coalesce(self, node: exp.Expr, scope: Scope) -> Expr:
         nodes = [self.reader.get(node, "this"), *self.reader.many(node, "expressions")]
-        bound = [self.expression(n, scope) for n in nodes]
+        bound = self.as_numbers([self.expression(n, scope) for n in nodes])
         kind = self.unify(list(zip(bound, nodes, strict=True)), "COALESCE needs one type", node)
         return Coalesce(tuple(bound), kind, self.reader.place(node))
 
@@ -568,7 +588,8 @@ class ExpressionBinder(ABC):
         if set(kinds) <= {"integer", "null"}:
             return Arithmetic(operator, left, right, INTEGER, span)
         if "reference" in kinds:
-            message = f"{operator} on a generated id: ids are only known up to equality"
+            known = "are no numbers to calculate with" if self.environment.exact_ids else "are only known up to equality"
+            message = f"{operator} on a generated id: ids {known}"
             self.reader.refuse("Q322", node, message, "count in a column of your own")
         if operator in "+-":
             if kinds in {("timestamp", "interval"), ("timestamp", "null")}:
@@ -751,7 +772,7 @@ def _count(number: int, noun: str) -> str:
 def children(expression: Expr) -> tuple[Expr, ...]:
     """The direct parts of an expression; those inside a subquery are not parts (see :func:`column_refs`)."""
     match expression:
-        case Not(operand=operand) | IsNull(operand=operand) | IsTruth(operand=operand):
+        case Not(operand=operand) | IsNull(operand=operand) | IsTruth(operand=operand) | Number(operand=operand):
             return (operand,)
         case And(operands=operands) | Or(operands=operands) | Coalesce(operands=operands) | InQuery(operands=operands):
             return operands

@@ -32,6 +32,7 @@ from txweave.sql.tree import (
     IsTruth,
     Join,
     Not,
+    Number,
     OnConflict,
     Or,
     Output,
@@ -111,6 +112,8 @@ class _Renderer:
 
     def atom(self, node: Expr) -> str:
         """An operand: in parentheses unless it is a single thing."""
+        if isinstance(node, Number):
+            return self.atom(node.operand)
         text = self.expression(node)
         negative = isinstance(node, Constant) and text.startswith("-")
         return text if isinstance(node, _ATOMS) and not negative else f"({text})"
@@ -137,6 +140,8 @@ class _Renderer:
                 return f"{self.atom(operand)} IS NULL"
             case IsTruth(operand=operand, value=value):
                 return f"{self.atom(operand)} IS {'TRUE' if value else 'FALSE'}"
+            case Number(operand=operand):
+                return self.expression(operand)
             case Arithmetic(operator=operator, left=left, right=right):
                 return f"{self.atom(left)} {operator} {self.atom(right)}"
             case Case():

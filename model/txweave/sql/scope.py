@@ -44,6 +44,8 @@ class Environment:
     """Whether tables may be read at all (not in conditions of steps)."""
     server_clock: bool = True
     program_clock: bool = False
+    exact_ids: bool = False
+    """Whether generated ids are the numbers of a sequence (``serial: exact``): then they have an order."""
     locks: bool = True
     ghost_reads: bool = False
     strict_values: bool = True

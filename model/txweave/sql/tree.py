@@ -19,7 +19,8 @@ from txweave.spec.text import Span
 @dataclass(frozen=True, slots=True)
 class Type:
     """An SQL type: ``boolean``, ``integer``, ``text``, ``timestamp``, ``interval``, ``null`` (a bare NULL), or
-    ``reference``: the generated id of a row of ``table`` (or of the process of a role), known only up to equality."""
+    ``reference``: the generated id of a row of ``table`` (or of the process of a role), known only up to equality
+    unless ids are exact."""
 
     kind: str
     table: str | None = None
@@ -234,6 +235,15 @@ class Arithmetic:
 
 
 @dataclass(frozen=True)
+class Number:
+    """A generated id as the integer that it is (``serial: exact`` only)."""
+
+    operand: Expr
+    type: Type = INTEGER
+    span: Span | None = field(default=None, compare=False)
+
+
+@dataclass(frozen=True)
 class Case:
     """Searched CASE (the simple form is rewritten to it); a missing ELSE is NULL."""
 
@@ -313,6 +323,7 @@ Expr: TypeAlias = (
     | IsNull
     | IsTruth
     | Arithmetic
+    | Number
     | Case
     | Coalesce
     | InList
