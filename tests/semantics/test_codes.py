@@ -62,6 +62,7 @@ FIXTURES = {
     "M420": text(["SELECT v FROM t", "commit"], data="INSERT INTO t (k, v) VALUES (1, 0), (1, 1);"),
     "M421": text([{"sql": "SELECT v FROM t", "into": "n", "within": "30 s"}, "commit"], tick="7 s"),
     "M422": text(["INSERT INTO c (w) SELECT v FROM t", "commit"], schema=C, bounds=SOME, serial="exact"),
+    "M423": text(["UPDATE t SET v = 1 WHERE k IN (SELECT k FROM t LIMIT 1 FOR UPDATE SKIP LOCKED)", "commit"]),
 }
 
 

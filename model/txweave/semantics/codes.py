@@ -126,4 +126,11 @@ CODES: dict[str, tuple[str, str]] = {
         "INSERT INTO job (n) SELECT n FROM batch",
         "INSERT INTO job (n) SELECT n FROM batch ORDER BY n",
     ),
+    "M423": _code(
+        "A locking subquery is not modelled here",
+        "In UPDATE and DELETE a locking subquery over the same table alone chooses the rows by their primary key, as a value or "
+        "as a WITH query: it then runs once. In IN it may run once for each row.",
+        "UPDATE job SET n = 1 WHERE id IN (SELECT id FROM job WHERE n = 0 LIMIT 1 FOR UPDATE SKIP LOCKED)",
+        "UPDATE job SET n = 1 WHERE id = (SELECT id FROM job WHERE n = 0 LIMIT 1 FOR UPDATE SKIP LOCKED)",
+    ),
 }

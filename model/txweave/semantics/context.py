@@ -59,6 +59,8 @@ class Context:
     scope: str = ""
     span: Span | None = None
     """The step that is being lowered, for diagnostics."""
+    fixed: dict[int, Expr] = field(default_factory=dict)
+    """Values of subqueries with LIMIT that the statement has chosen when it began, by the id of the node."""
 
     def rivals(self) -> Iterator[str]:
         """Roles that have a process other than this one: only these can stand in its way."""
@@ -102,7 +104,7 @@ class Context:
             lambda name: state.read(self.variable(name), self.process),
             lambda kind: self.clock(state, kind),
             relations.query,
-            kept or {},
+            {**self.fixed, **(kept or {})},
         )
 
     def clock(self, state: State, kind: str) -> Expr:
@@ -174,7 +176,35 @@ def single_row(schema: tree.Schema, query: tree.Query) -> bool:
         return True
     if isinstance(query.source, tree.TableSource) and not query.source.role:
         return keyed(query.where, query.source.source, schema.tables[query.source.table])
+    if isinstance(query.source, tree.DerivedSource):
+        return single_row(schema, query.source.query)
     return query.source is None
+
+
+def limited_values(statement: tree.Statement) -> list[tree.ScalarQuery]:
+    """The subqueries with LIMIT 1 that stand for a value and refer to nothing outside: each runs once in the statement.
+
+    Locking ones and those inside other subqueries are not among them.
+    """
+    found: list[tree.ScalarQuery] = []
+    outer = statement.query if isinstance(statement, tree.Select | tree.Insert) else None
+    within = [n.query for n in walk(statement) if isinstance(n, tree.Exists | tree.InQuery | tree.ScalarQuery | tree.DerivedSource)]
+    for node in walk(statement):
+        if not isinstance(node, tree.ScalarQuery) or node.query.locks:
+            continue
+        query = node.query
+        inside = any(query is not other and other is not outer and any(n is query for n in walk(other)) for other in within)
+        sources = {n.source for n in walk(query) if isinstance(n, tree.TableSource | tree.DerivedSource)}
+        alone = all(n.source in sources for n in walk(query) if isinstance(n, tree.ColumnRef))
+        plain = inner_join_only(query.source) and not (query.grouped or query.distinct)
+        if isinstance(query.limit, tree.Constant) and query.limit.value == 1 and alone and plain and not inside:
+            found.append(node)
+    return found
+
+
+def inner_join_only(source: tree.From | None) -> bool:
+    """Whether a FROM clause has no outer join."""
+    return not any(isinstance(n, tree.Join) and n.kind == "left" for n in walk(source))
 
 
 def limit_of(query: tree.Query) -> int | None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from txweave.semantics.context import single_row, walk
+from txweave.semantics.context import limited_values, single_row, walk
+from txweave.semantics.picking import NotPickedError, picked
 from txweave.semantics.uses import nodes, procedures_of, statements_of
 from txweave.spec import syntax
 from txweave.spec.diagnostics import Report
@@ -12,15 +13,19 @@ from txweave.sql import tree
 
 def refuse(model: bound.BoundModel, scenario: syntax.Scenario, report: Report) -> None:
     """Report every construct of the scenario's procedures and of the properties that has no meaning here."""
+    steps = [step.node for procedure in model.procedures.values() for step in nodes(procedure.steps)]
+    ghosts = [node.ghost for node in steps if isinstance(node, bound.Execute) and node.ghost is not None]
     for role in scenario.roles:
         for statement in statements_of(model, role):
-            _statement(model.schema, statement, report)
+            _statement(model.schema, statement, report, ghost=any(statement is other for other in ghosts))
             if model.source.serial == "exact" and isinstance(statement, tree.Insert):
                 _numbered(model.schema, statement, report)
         for name in procedures_of(model, role):
             for step in nodes(model.procedures[name].steps):
                 if isinstance(step.node, bound.Choose):
-                    _query(model.schema, step.node.query, report, outermost=True)
+                    for query in walk(step.node.query):
+                        if isinstance(query, tree.Query):
+                            _query(model.schema, query, report, outermost=query is step.node.query)
                     if step.node.query.limit is not None:
                         report.error(
                             "M410",
@@ -34,11 +39,21 @@ def refuse(model: bound.BoundModel, scenario: syntax.Scenario, report: Report) -
                 _query(model.schema, node, report, outermost=False)
 
 
-def _statement(schema: tree.Schema, statement: tree.Statement, report: Report) -> None:
+def _statement(schema: tree.Schema, statement: tree.Statement, report: Report, *, ghost: bool) -> None:
     outer = statement.query if isinstance(statement, tree.Select | tree.Insert) else None
+    chosen: tree.Query | None = None
+    try:
+        pick = picked(schema, statement, ghost=ghost)
+        chosen = None if pick is None else pick.query
+    except NotPickedError as error:
+        locking = next(n for n in walk(statement) if isinstance(n, tree.Query) and n.locks and n is not outer)
+        report.error("M423", locking.locks[0].span or locking.span, *error.args)
+        return
+    once = [] if ghost else [n.query for n in limited_values(statement)]
     for node in walk(statement):
         if isinstance(node, tree.Query):
-            _query(schema, node, report, outermost=node is outer)
+            free = node is outer or node is chosen or any(node is query for query in once)
+            _query(schema, node, report, outermost=free or _only_whether(statement, node))
         elif isinstance(node, tree.ScalarQuery) and not single_row(schema, node.query):
             report.error(
                 "M411",
@@ -75,6 +90,12 @@ def _statement(schema: tree.Schema, statement: tree.Statement, report: Report) -
             )
 
 
+def _only_whether(statement: tree.Statement, query: tree.Query) -> bool:
+    """Whether a subquery with a LIMIT of at least one row stands in EXISTS, where it makes no difference."""
+    some = isinstance(query.limit, tree.Constant) and isinstance(query.limit.value, int) and query.limit.value > 0
+    return some and any(isinstance(n, tree.Exists) and n.query is query for n in walk(statement))
+
+
 def _numbered(schema: tree.Schema, statement: tree.Insert, report: Report) -> None:
     """INSERT … SELECT into a table with exact ids says in which order its rows take them."""
     query = statement.query
@@ -91,7 +112,8 @@ def _numbered(schema: tree.Schema, statement: tree.Insert, report: Report) -> No
 def _query(schema: tree.Schema, query: tree.Query, report: Report, *, outermost: bool) -> None:
     if query.limit is not None:
         if not outermost:
-            report.error("M410", query.span, "LIMIT in a subquery is not modelled", "use MIN or MAX, or a statement of its own")
+            remedy = "use MIN or MAX, or a statement of its own; as a value that refers to nothing outside it may have LIMIT 1"
+            report.error("M410", query.span, "LIMIT in this subquery is not modelled", remedy)
         elif not (isinstance(query.limit, tree.Constant) and isinstance(query.limit.value, int)):
             report.error("M410", query.span, "LIMIT must be a number or a parameter", "write LIMIT 1")
         elif query.limit.value > 3:

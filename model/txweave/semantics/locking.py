@@ -235,10 +235,14 @@ class Locking(RowByRow):
             target = x.local(self.table, self.table)
             chosen = x.exists(kept.locals, x.conj(kept.condition, x.equal(self._row(kept), target)))
             self.storage.lock_all(after, self.table, chosen, target, self.mode, ctx.process, ctx.role)
-            one = self.keyed or single_row(self.storage.schema, self.query)
-            for outcome in results.deliver(ctx, self.node, after, x.TRUE, [kept], None, one=one):
+            for outcome in self.end(after, kept):
                 found.append(outcome.given(x.conj(condition, x.neg(some)), params))
         return found
+
+    def end(self, state: State, branch: Branch) -> list[Outcome]:
+        """The normal end of a statement that has not waited: its rows are locked."""
+        one = self.keyed or single_row(self.storage.schema, self.query)
+        return results.deliver(self.ctx, self.node, state, x.TRUE, [branch], None, one=one)
 
     def apply(self, state: State, chosen: Expr, row: Local, kept: dict[int, Expr]) -> list[Outcome]:
         """Lock the chosen rows."""

@@ -5,11 +5,12 @@ from __future__ import annotations
 from dataclasses import replace
 
 from txweave.semantics import results, waiting
-from txweave.semantics.context import Context, limit_of, single_row
+from txweave.semantics.context import Context, limit_of, limited_values, single_row
 from txweave.semantics.in_place import keys_resumed, parents_resumed
 from txweave.semantics.inserts import insert, row_values
 from txweave.semantics.locking import Locking
 from txweave.semantics.outcome import Outcome, out
+from txweave.semantics.picking import Picking, picked
 from txweave.semantics.symbolic import State
 from txweave.semantics.terms import Env
 from txweave.semantics.writing import Writing
@@ -27,6 +28,36 @@ def execute(ctx: Context, node: bound.Execute, state: State, *, resumed: str = "
         state = state.copy()
         waiting.clear(ctx, state)
         resumed = ""
+    found: list[Outcome] = []
+    for params, guard, values in _chosen(ctx, statement, state) if not resumed else [((), x.TRUE, {})]:
+        ctx.fixed = values
+        found.extend(o.given(guard, params) for o in _plain(ctx, node, state, resumed, drawn=drawn))
+    ctx.fixed = {}
+    if node.ghost is not None:
+        found = [o for outcome in found for o in (_ghost(ctx, node.ghost, outcome) if outcome.exit == "ok" else [outcome])]
+    return found
+
+
+_Choice = tuple[tuple[Local, ...], Expr, dict[int, Expr]]
+"""Parameters, the condition on them, and the values of the subqueries."""
+
+
+def _chosen(ctx: Context, statement: tree.Statement, state: State) -> list[_Choice]:
+    """What the scalar subqueries with LIMIT 1 give: each runs once, and which of several equal first rows comes is open."""
+    found: list[_Choice] = [((), x.TRUE, {})]
+    for node in limited_values(statement):
+        following: list[_Choice] = []
+        for branch in ctx.relations(state).rows(node.query, ctx.env(state)):
+            for params, guard, kept in results.limited(ctx, branch, node.query.order_by, 1):
+                value = results.single([kept], 0)
+                following.extend(((*p, *params), x.conj(g, guard), {**values, id(node): value}) for p, g, values in found)
+        found = following
+    return found
+
+
+def _plain(ctx: Context, node: bound.Execute, state: State, resumed: str, *, drawn: bool) -> list[Outcome]:
+    """The outcomes of the statement without its ghost; ``drawn``: an INSERT has taken the exact id of its next row already."""
+    statement = node.statement
     match statement:
         case tree.Insert() if resumed in ("parents", "pause parents"):
             found = parents_resumed(ctx, node, statement, state)
@@ -38,15 +69,13 @@ def execute(ctx: Context, node: bound.Execute, state: State, *, resumed: str = "
             found = _select(ctx, node, query, state)
         case tree.Select(query):
             found = Locking(ctx, node, query, query.locks[0]).outcomes(state, resumed)
-        case tree.Update():
-            found = Writing(ctx, node, statement).outcomes(state, resumed)
-        case tree.Delete():
+        case tree.Update() | tree.Delete() if (pick := picked(ctx.world.storage.schema, statement)) is not None:
+            found = Picking(ctx, node, pick).outcomes(state, resumed)
+        case tree.Update() | tree.Delete():
             found = Writing(ctx, node, statement).outcomes(state, resumed)
         case tree.Insert():
             number = resumed.rpartition("row ")[2]
             found = insert(ctx, node, statement, state, int(number) if number else 0, drawn=drawn)
-    if node.ghost is not None:
-        found = [o for outcome in found for o in (_ghost(ctx, node.ghost, outcome) if outcome.exit == "ok" else [outcome])]
     return found
 
 

@@ -122,13 +122,14 @@ def unique_columns(table: tree.Table) -> frozenset[str]:
 
 
 def _statement(schema: tree.Schema, uses: dict[str, Use], role: str, statement: tree.Statement) -> None:
-    match statement:
-        case tree.Select(query):
+    for query in walk(statement):
+        if isinstance(query, tree.Query):
             sources = {s.source: s.table for s in table_sources(query.source)}
             for lock in query.locks:
                 for source in lock.sources:
                     if source in sources:
                         _locks(uses[sources[source]], role, lock.mode)
+    match statement:
         case tree.Insert():
             use = uses[statement.table]
             use.inserted = True

@@ -271,7 +271,7 @@ def _plain(reason: str) -> str:
 
 
 def parse_statement(text: Text, report: Report, kinds: tuple[str, ...] = ("SELECT", "INSERT", "UPDATE", "DELETE")) -> Reader:
-    """Parse one statement whose first word is in ``kinds``.
+    """Parse one statement whose first word, after WITH queries, is in ``kinds``.
 
     Raises:
         Refused: it is no such statement; the report says why.
@@ -286,7 +286,8 @@ def parse_statement(text: Text, report: Report, kinds: tuple[str, ...] = ("SELEC
     if word in TRANSACTION_CONTROL:
         report.error("Q301", place, f"{word} is no statement of a step", TRANSACTION_CONTROL[word])
         raise Refused
-    if word not in kinds:
+    named = word == "WITH" and "SELECT" in kinds
+    if word not in kinds and not named:
         known = STATEMENTS.get(word, "")
         report.error("Q301", place, f"a statement here starts with {_either(kinds)}, not with {lead.text!r}", known)
         raise Refused
@@ -301,6 +302,8 @@ def parse_statement(text: Text, report: Report, kinds: tuple[str, ...] = ("SELEC
     reader = Reader(text, tokens, root, report)
     if isinstance(root, exp.Command):
         reader.refuse("Q302", place, f"this form of {word} is not in the SQL subset")
+    if named and type(root).__name__.upper() not in kinds:
+        reader.refuse("Q301", place, f"after WITH … stands {_either(kinds)}")
     _check_tree(reader)
     return reader
 

@@ -52,6 +52,8 @@ class QueryBinder(ExpressionBinder):
     def __init__(self, reader: Reader, environment: Environment) -> None:
         super().__init__(reader, environment)
         self._used: dict[str, int] = {}
+        self._with: dict[str, exp.Expr] = {}
+        self._with_read: set[str] = set()
 
     def source_id(self, name: str) -> str:
         """An id for a FROM item, unique in the statement: its name, or ``name#2`` when that is taken."""
@@ -65,6 +67,64 @@ class QueryBinder(ExpressionBinder):
             Refused: it is wrong.
         """
         return self.select(node, scope)
+
+    # --------------------------------------------------------------------------------------------------------- WITH
+
+    def with_queries(self, root: exp.Expr) -> None:
+        """Note the WITH queries of the statement: each is a name for a subquery that stands once in its FROM.
+
+        Raises:
+            Refused: one is more than that.
+        """
+        clause = self.reader.get(root, "with_")
+        if clause is None:
+            return
+        if self.reader.get(clause, "recursive"):
+            self.reader.refuse("Q302", self.reader.word("RECURSIVE"), "WITH RECURSIVE is not in the SQL subset")
+        for part in self.reader.many(clause, "expressions"):
+            alias = self.reader.get(part, "alias")
+            name = self.name(self.reader.get(alias, "this"), "a WITH query's name")
+            self.reader.skip(part, "materialized")  # it has no meaning where the query is read once and writes nothing
+            if self.reader.many(alias, "columns"):
+                message = f"a list of columns after {name!r} is not in the SQL subset"
+                self.reader.refuse("Q302", alias, message, "name the columns in the SELECT")
+            body = self.reader.get(part, "this")
+            if not isinstance(body, exp.Select):
+                message = f"the WITH query {name!r} is no SELECT: a statement that writes in WITH is not in the SQL subset"
+                self.reader.refuse("Q302", self.reader.word("WITH"), message, "write it as a step of its own")
+            if name in self._with:
+                self.reader.refuse("Q313", alias, f"the WITH query {name!r} stands twice")
+            self._with[name] = body
+
+    def check_with(self) -> None:
+        """Every WITH query is read."""
+        for name in self._with:
+            if name not in self._with_read:
+                message = f"the WITH query {name!r} is never read, and PostgreSQL never runs it"
+                self.reader.error("Q302", self.reader.word("WITH"), message, "leave it out")
+
+    def _with_item(self, name: str, node: exp.Table) -> tuple[From, Item]:
+        if name in self._with_read:
+            message = f"the WITH query {name!r} is read twice"
+            self.reader.refuse("Q302", node, message, "write it as a derived table, FROM (SELECT …) AS name, wherever it is read")
+        self._with_read.add(name)
+        self.reader.get(node, "this")
+        alias = self._alias(node) or name
+        body, visible = self._with[name], self._with
+        names = list(visible)
+        self._with = {earlier: visible[earlier] for earlier in names[: names.index(name)]}
+        try:
+            query, columns = self.select(body, None)
+        finally:
+            self._with = visible
+        return self._derived(query, columns, alias, name)
+
+    def _derived(self, query: Query, columns: list[Column], alias: str, named: str | None) -> tuple[From, Item]:
+        names = [column.name for column in columns]
+        ambiguous = frozenset(name for name in names if names.count(name) > 1)
+        source = self.source_id(alias)
+        found = {column.name: column for column in columns if column.name not in ambiguous}
+        return DerivedSource(source, query, named), Item(source, alias, found, None, False, ambiguous)
 
     # --------------------------------------------------------------------------------------------------------- FROM
 
@@ -102,6 +162,11 @@ class QueryBinder(ExpressionBinder):
 
     def _from_item(self, node: object, scope: Scope) -> tuple[From, Item]:  # noqa: RET503
         if isinstance(node, exp.Table):
+            identifier = node.args.get("this")
+            if self._with and isinstance(identifier, exp.Identifier) and node.args.get("db") is None:
+                name = self.name(identifier, "a table")
+                if name in self._with:
+                    return self._with_item(name, node)
             item = self.table_item(node)
             assert item.table is not None
             if item.table.ghost and not self.environment.ghost_reads:
@@ -120,11 +185,7 @@ class QueryBinder(ExpressionBinder):
                 self.reader.refuse("Q302", node, "a derived table needs a name", "write (SELECT …) AS name")
             inside = Scope(parent=scope.parent)
             query, columns = self.select(self.reader.get(node, "this"), inside.parent)
-            names = [column.name for column in columns]
-            ambiguous = frozenset(name for name in names if names.count(name) > 1)
-            source = self.source_id(alias)
-            found = {column.name: column for column in columns if column.name not in ambiguous}
-            return DerivedSource(source, query), Item(source, alias, found, None, False, ambiguous)
+            return self._derived(query, columns, alias, None)
         if isinstance(node, exp.Expr):
             self.reader.unsupported(node, "only tables and derived tables stand in FROM")
         self.reader.refuse("Q300", self.reader.text.span(), "a table is missing in FROM")

@@ -62,6 +62,11 @@ def sql_of(node: Statement | Query | Expr, bindings: Mapping[str, str] | None = 
         bindings: SQL literals to write in place of variables, by the variables' names; others stay ``:name``.
     """
     renderer = _Renderer(bindings or {})
+    text = _text_of(node, renderer)
+    return f"WITH {', '.join(renderer.named)} {text}" if renderer.named else text
+
+
+def _text_of(node: Statement | Query | Expr, renderer: _Renderer) -> str:
     if isinstance(node, Select):
         return renderer.query(node.query)
     if isinstance(node, Insert):
@@ -96,6 +101,8 @@ class _Renderer:
 
     def __init__(self, bindings: Mapping[str, str]) -> None:
         self._bindings = bindings
+        self.named: list[str] = []
+        """The WITH queries met so far, each after those that it reads."""
 
     # -------------------------------------------------------------------------------------------------- expressions
 
@@ -237,6 +244,11 @@ class _Renderer:
         if isinstance(source, TableSource):
             table, alias = name_of(source.table), _base(source.source)
             return table if table == alias else f"{table} AS {alias}"
+        if isinstance(source, DerivedSource) and source.named is not None:
+            name, alias = name_of(source.named), _base(source.source)
+            text = self.query(source.query)
+            self.named.append(f"{name} AS ({text})")
+            return name if name == alias else f"{name} AS {alias}"
         if isinstance(source, DerivedSource):
             return f"({self.query(source.query)}) AS {_base(source.source)}"
         left, right = self._from(source.left), self._from(source.right)

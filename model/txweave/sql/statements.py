@@ -76,6 +76,7 @@ class StatementBinder(QueryBinder):
         """
         before = len(self.reader.report.diagnostics)
         root = self.reader.root
+        self.with_queries(root)
         if isinstance(root, exp.Insert):
             bound = self._insert(root)
         elif isinstance(root, exp.Update):
@@ -90,6 +91,7 @@ class StatementBinder(QueryBinder):
             bound = Bound(Select(query), tuple(columns))
         else:
             self.reader.unsupported(root)
+        self.check_with()
         if not any(d.severity == "error" for d in self.reader.report.diagnostics[before:]):
             self.reader.unread()
         if any(d.severity == "error" for d in self.reader.report.diagnostics[before:]):

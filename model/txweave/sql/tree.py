@@ -347,10 +347,11 @@ class TableSource:
 
 @dataclass(frozen=True)
 class DerivedSource:
-    """A subquery in FROM; its outputs are its columns."""
+    """A subquery in FROM; its outputs are its columns.  ``named``: it is written as a WITH query, of that name."""
 
     source: str
     query: Query
+    named: str | None = None
 
 
 @dataclass(frozen=True)

@@ -34,7 +34,6 @@ TRANSACTION_CONTROL = {
 }
 
 STATEMENTS = {
-    "WITH": "common table expressions are not in the SQL subset: write a derived table, FROM (SELECT …) AS name",
     "VALUES": "write SELECT, or INSERT … VALUES",
     "TABLE": "write SELECT * FROM …",
     "MERGE": "MERGE is not in the SQL subset: write INSERT … ON CONFLICT, or UPDATE and INSERT",
@@ -56,7 +55,7 @@ CONSTRUCTS: dict[str, tuple[str, tuple[str, ...], str]] = {
     "Union": ("UNION", ("UNION",), "write two properties, or OR in the WHERE"),
     "Intersect": ("INTERSECT", ("INTERSECT",), "write EXISTS"),
     "Except": ("EXCEPT", ("EXCEPT",), "write NOT EXISTS"),
-    "With": ("WITH (a common table expression)", ("WITH",), "write a derived table, FROM (SELECT …) AS name"),
+    "With": ("WITH (a common table expression)", ("WITH",), "write it in front of the whole statement, or as a derived table"),
     "Window": ("a window function", ("OVER",), "write an aggregate with GROUP BY, or NOT EXISTS"),
     "Filter": ("FILTER", ("FILTER",), "move the condition to WHERE, or count in a subquery"),
     "WithinGroup": ("WITHIN GROUP", ("WITHIN",), ""),
@@ -133,8 +132,8 @@ CONSTRUCTS: dict[str, tuple[str, tuple[str, ...], str]] = {
 """Node class (or a name of ours): what it is called, words that show where it stands, and what to write instead."""
 
 ARGUMENTS: dict[str, tuple[str, tuple[str, ...], str]] = {
-    "with_": ("WITH (a common table expression)", ("WITH",), "write a derived table, FROM (SELECT …) AS name"),
-    "with": ("WITH (a common table expression)", ("WITH",), "write a derived table, FROM (SELECT …) AS name"),
+    "with_": ("WITH (a common table expression)", ("WITH",), "write it in front of the whole statement, or as a derived table"),
+    "with": ("WITH (a common table expression)", ("WITH",), "write it in front of the whole statement, or as a derived table"),
     "offset": ("OFFSET", ("OFFSET",), ""),
     "windows": ("WINDOW", ("WINDOW",), ""),
     "qualify": ("QUALIFY", ("QUALIFY",), ""),
