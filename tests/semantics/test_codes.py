@@ -31,7 +31,7 @@ FIXTURES = {
     "M405": text([{"set": {"n": "0"}}]),
     "M406": text(["commit", {"set": {"n": "0"}}, {"while": "TRUE", "steps": ["commit", {"set": {"n": ":n + 1"}}]}, "commit"]),
     "M407": text([{"sql": "SELECT min(v) FROM t", "into": "n"}, {"while": ":n = 0", "steps": [{"savepoint": "s"}]}, "commit"]),
-    "M410": text([{"sql": "SELECT k FROM t ORDER BY k LIMIT 9", "rows": "r"}, "commit"]),
+    "M410": text(["UPDATE t SET v = 1 WHERE k IN (SELECT k FROM t LIMIT 1)", "commit"]),
     "M411": text(["UPDATE t SET v = (SELECT c.w FROM c) WHERE k = 1", "commit"], schema=C, bounds=SOME),
     "M412": text([{"sql": f"SELECT t.v, c.w {JOIN}", "rows": "r"}, "commit"], schema=C, bounds=SOME),
     "M413": text([{"sql": f"SELECT t.v, c.w {JOIN} LIMIT 1", "into": ["x", "y"]}, "commit"], schema=C, bounds=SOME),

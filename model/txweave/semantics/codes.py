@@ -48,9 +48,10 @@ CODES: dict[str, tuple[str, str]] = {
     "M410": _code(
         "LIMIT is not modelled here",
         "Which rows come first is a choice of the server, and is explored for LIMIT 0 to 3 on a whole statement without groups or "
-        "DISTINCT.",
+        "DISTINCT, and for LIMIT 1 in a subquery that is a value and refers to nothing outside. A higher LIMIT may stand where the "
+        "bounds allow no more rows than that.",
+        "SELECT id FROM job WHERE n IN (SELECT n FROM job ORDER BY n LIMIT 1)",
         "SELECT id FROM job WHERE n = (SELECT n FROM job ORDER BY n LIMIT 1)",
-        "SELECT id FROM job WHERE n = (SELECT min(n) FROM job)",
     ),
     "M411": _code(
         "A subquery used as a value may have several rows",

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, fields, is_dataclass
+from math import prod
 
 from txweave.semantics.relations import Reader, Relations
 from txweave.semantics.storage import Storage
@@ -207,10 +208,24 @@ def inner_join_only(source: tree.From | None) -> bool:
     return not any(isinstance(n, tree.Join) and n.kind == "left" for n in walk(source))
 
 
-def limit_of(query: tree.Query) -> int | None:
-    """The constant LIMIT, or None."""
+MOST_LIMITED = 3
+"""Up to this LIMIT, the choice of the rows is explored."""
+
+
+def limit_of(query: tree.Query, sizes: Mapping[str, int]) -> int | None:
+    """The constant LIMIT, or None where there is none; also where it is high, and the tables cannot have more rows."""
     if query.limit is None:
         return None
     assert isinstance(query.limit, tree.Constant)
     assert isinstance(query.limit.value, int)
-    return query.limit.value
+    return None if needless(query, sizes) else query.limit.value
+
+
+def needless(query: tree.Query, sizes: Mapping[str, int]) -> bool:
+    """Whether a LIMIT beyond those that are explored is one that the number of rows cannot reach."""
+    if not (isinstance(query.limit, tree.Constant) and isinstance(query.limit.value, int) and query.limit.value > MOST_LIMITED):
+        return False
+    sources = [n for n in walk(query.source) if isinstance(n, tree.TableSource | tree.DerivedSource)]
+    if any(isinstance(n, tree.DerivedSource) or n.role for n in sources):
+        return False
+    return prod(max(1, sizes[n.table]) for n in sources if isinstance(n, tree.TableSource)) <= query.limit.value

@@ -36,7 +36,7 @@ def insert_select(ctx: Context, node: bound.Execute, statement: tree.Insert, sta
         )
         return []
     found: list[Outcome] = []
-    limit = limit_of(query)
+    limit = limit_of(query, storage.sizes)
     for branch in branches:
         choices = [((), x.TRUE, branch)] if limit is None else results.limited(ctx, branch, query.order_by, limit)
         for params, guard, chosen in choices:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from txweave.semantics.context import limited_values, single_row, walk
+from collections.abc import Mapping
+
+from txweave.semantics.context import MOST_LIMITED, limited_values, needless, single_row, walk
 from txweave.semantics.picking import NotPickedError, picked
 from txweave.semantics.uses import nodes, procedures_of, statements_of
 from txweave.spec import syntax
@@ -13,11 +15,16 @@ from txweave.sql import tree
 
 def refuse(model: bound.BoundModel, scenario: syntax.Scenario, report: Report) -> None:
     """Report every construct of the scenario's procedures and of the properties that has no meaning here."""
+    sizes = dict.fromkeys(model.schema.tables, 0)
+    for inserted in model.data:
+        if isinstance(inserted, tree.Insert):
+            sizes[inserted.table] += len(inserted.rows)
+    sizes |= {name.value: max(size, sizes[name.value]) for name, size in scenario.bounds}
     steps = [step.node for procedure in model.procedures.values() for step in nodes(procedure.steps)]
     ghosts = [node.ghost for node in steps if isinstance(node, bound.Execute) and node.ghost is not None]
     for role in scenario.roles:
         for statement in statements_of(model, role):
-            _statement(model.schema, statement, report, ghost=any(statement is other for other in ghosts))
+            _statement(model.schema, statement, report, sizes, ghost=any(statement is other for other in ghosts))
             if model.source.serial == "exact" and isinstance(statement, tree.Insert):
                 _numbered(model.schema, statement, report)
         for name in procedures_of(model, role):
@@ -25,7 +32,7 @@ def refuse(model: bound.BoundModel, scenario: syntax.Scenario, report: Report) -
                 if isinstance(step.node, bound.Choose):
                     for query in walk(step.node.query):
                         if isinstance(query, tree.Query):
-                            _query(model.schema, query, report, outermost=query is step.node.query)
+                            _query(model.schema, query, report, sizes, outermost=query is step.node.query)
                     if step.node.query.limit is not None:
                         report.error(
                             "M410",
@@ -36,10 +43,10 @@ def refuse(model: bound.BoundModel, scenario: syntax.Scenario, report: Report) -
     for item in model.properties.values():
         for node in walk(item.formula):
             if isinstance(node, tree.Query):
-                _query(model.schema, node, report, outermost=False)
+                _query(model.schema, node, report, sizes, outermost=False)
 
 
-def _statement(schema: tree.Schema, statement: tree.Statement, report: Report, *, ghost: bool) -> None:
+def _statement(schema: tree.Schema, statement: tree.Statement, report: Report, sizes: Mapping[str, int], *, ghost: bool) -> None:
     outer = statement.query if isinstance(statement, tree.Select | tree.Insert) else None
     chosen: tree.Query | None = None
     try:
@@ -53,7 +60,7 @@ def _statement(schema: tree.Schema, statement: tree.Statement, report: Report, *
     for node in walk(statement):
         if isinstance(node, tree.Query):
             free = node is outer or node is chosen or any(node is query for query in once)
-            _query(schema, node, report, outermost=free or _only_whether(statement, node))
+            _query(schema, node, report, sizes, outermost=free or _only_whether(statement, node))
         elif isinstance(node, tree.ScalarQuery) and not single_row(schema, node.query):
             report.error(
                 "M411",
@@ -109,19 +116,19 @@ def _numbered(schema: tree.Schema, statement: tree.Insert, report: Report) -> No
     )
 
 
-def _query(schema: tree.Schema, query: tree.Query, report: Report, *, outermost: bool) -> None:
+def _query(schema: tree.Schema, query: tree.Query, report: Report, sizes: Mapping[str, int], *, outermost: bool) -> None:
     if query.limit is not None:
         if not outermost:
             remedy = "use MIN or MAX, or a statement of its own; as a value that refers to nothing outside it may have LIMIT 1"
             report.error("M410", query.span, "LIMIT in this subquery is not modelled", remedy)
         elif not (isinstance(query.limit, tree.Constant) and isinstance(query.limit.value, int)):
             report.error("M410", query.span, "LIMIT must be a number or a parameter", "write LIMIT 1")
-        elif query.limit.value > 3:
+        elif query.limit.value > MOST_LIMITED and not needless(query, sizes):
             report.error(
                 "M410",
                 query.span,
-                f"LIMIT {query.limit.value} is beyond what is modelled (3)",
-                "LIMIT 1 with a `repeat` says the same",
+                f"LIMIT {query.limit.value} is beyond what is modelled ({MOST_LIMITED}), and there may be more rows than that",
+                f"lower the bounds to {query.limit.value} rows or fewer, or write LIMIT 1 with a `repeat`",
             )
         elif query.grouped or query.distinct:
             report.error("M410", query.span, "LIMIT on groups or DISTINCT is not modelled", "drop the LIMIT")

@@ -39,7 +39,7 @@ class Locking(RowByRow):
         self.mode, self.wait = lock.mode, lock.wait
         self.keyed = not self.joined and keyed(query.where, self.source, self.storage.schema.tables[self.table])
         self.subqueries = outermost_subqueries(query.where)
-        self.limit = limit_of(query)
+        self.limit = limit_of(query, self.storage.sizes)
         if self.limit is not None and self.limit > 1:
             self.counts = True
         updated = self.storage.uses[self.table].updated

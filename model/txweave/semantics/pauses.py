@@ -199,7 +199,7 @@ class Pauses:
 
     def _halfway(self, role: str, statement: tree.Statement, locks: list[Lock], late: bool) -> bool:
         """Whether it makes a difference that some locks are taken and others are not yet."""
-        limit = limit_of(statement.query) if isinstance(statement, tree.Select) else None
+        limit = limit_of(statement.query, self.sizes) if isinstance(statement, tree.Select) else None
         if limit == 1 and not late:
             return False
         return self._between(role, locks)

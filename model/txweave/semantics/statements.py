@@ -130,7 +130,7 @@ def _target(ctx: Context, statement: tree.Update | tree.Delete, state: State) ->
 def _select(ctx: Context, node: bound.Execute, query: tree.Query, state: State) -> list[Outcome]:
     """A SELECT that takes no locks: reads its snapshot."""
     branches = ctx.relations(state).rows(query, ctx.env(state))
-    limit = limit_of(query)
+    limit = limit_of(query, ctx.world.storage.sizes)
     if limit is None:
         return results.deliver(ctx, node, state, x.TRUE, branches, None, one=single_row(ctx.world.storage.schema, query))
     if len(branches) > 1:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable
 from dataclasses import fields, replace
@@ -385,6 +386,13 @@ class ExpressionBinder(ABC):
 
     def _compare(self, node: exp.Expr, scope: Scope) -> Expr:
         left_node, right_node = self.reader.get(node, "this"), self.reader.get(node, "expression")
+        if isinstance(node, exp.EQ) and isinstance(right_node, exp.Any):
+            return self._of_array(left_node, self.reader.get(right_node, "this"), right_node, node, scope)
+        if isinstance(node, exp.NEQ) and isinstance(right_node, exp.Anonymous) and str(right_node.this).upper() == "ALL":
+            self.reader.skip(right_node, "this")
+            arguments = self.reader.many(right_node, "expressions")
+            listed = self._of_array(left_node, arguments[0] if len(arguments) == 1 else None, right_node, node, scope)
+            return Not(listed, span=self.reader.place(node))
         left, right = self.expression(left_node, scope), self.expression(right_node, scope)
         if isinstance(node, exp.NullSafeEQ):
             operator = "is not distinct"
@@ -394,13 +402,54 @@ class ExpressionBinder(ABC):
             operator = _OPERATORS[type(node)]
         return self.compare(operator, (left, left_node), (right, right_node), node)
 
+    def _of_array(  # noqa: RET503
+        self, operand_node: exp.Expr, array: exp.Expr | None, word: exp.Expr, node: exp.Expr, scope: Scope
+    ) -> Expr:
+        """``= ANY (ARRAY[…])`` or ``= ANY (:list)``: IN with a list; ``= ANY (SELECT …)``: IN with a query."""
+        while isinstance(array, exp.Paren):
+            array = self.reader.get(array, "this")
+        if isinstance(array, exp.Subquery) and isinstance(word, exp.Any):
+            return self._in_query([operand_node], array, node, scope)
+        if isinstance(array, exp.Array):
+            self.reader.skip(array, "value_constructor")
+            items = self.reader.many(array, "expressions")
+            if items:
+                return self._in_list(operand_node, [(self.expression(item, scope), item) for item in items], node, scope)
+            self.reader.refuse("Q302", node, "an empty array is not in the SQL subset", "write FALSE")
+        identifier = array.args.get("this") if isinstance(array, exp.Column) else None
+        name = str(identifier.this)[1:] if isinstance(identifier, exp.Identifier) and str(identifier.this).startswith(":") else ""
+        parameter = self.environment.parameters.get(name)
+        if array is not None and parameter is not None and isinstance(parameter.value, tuple) and parameter.value:
+            self.reader.skip(array, "this")
+            assert isinstance(identifier, exp.Identifier)
+            self.reader.skip(identifier, "this", "quoted")
+            place = self.reader.place(array)
+            return self._in_list(operand_node, [(constant_of(value, place), array) for value in parameter.value], node, scope)
+        remedy = "it takes ARRAY[…], a list parameter or a subquery; or write IN"
+        self.reader.refuse(
+            "Q302", word if isinstance(word, exp.Any) else node, f"this {self.show(word)} is not in the SQL subset", remedy
+        )
+
+    def as_meant(self, part: Expr, node: exp.Expr, other: Type) -> Expr:
+        """A string literal beside an integer is an integer: a bare literal in quotes has no type of its own."""
+        while isinstance(node, exp.Paren):
+            node = node.args["this"]
+        bare = isinstance(node, exp.Literal) and isinstance(part, Constant) and isinstance(part.value, str)
+        if not bare or other.kind not in {"integer", "reference"}:
+            return part
+        assert isinstance(part, Constant)
+        text = str(part.value).strip()
+        if re.fullmatch(r"[+-]?[0-9]{1,18}", text) is None:
+            return part
+        return Constant(int(text), INTEGER, part.span)
+
     def compare(self, operator: str, left: tuple[Expr, exp.Expr], right: tuple[Expr, exp.Expr], node: exp.Expr) -> Expr:
         """A comparison of two bound expressions.
 
         Raises:
             Refused: they cannot be compared so.
         """
-        (first, _), (second, _) = left, right
+        first, second = self.as_meant(*left, right[0].type), self.as_meant(*right, left[0].type)
         first, second = self.as_numbers([first, second])
         left, right = (first, left[1]), (second, right[1])
         common = self.unify([left, right], "these cannot be compared", node)
@@ -472,30 +521,84 @@ class ExpressionBinder(ABC):
     def _in(self, node: exp.Expr, scope: Scope) -> Expr:
         operand_node, query_node = self.reader.get(node, "this"), self.reader.get(node, "query")
         items = self.reader.many(node, "expressions")
-        span = self.reader.place(node)
         nodes = [operand_node]
         if isinstance(operand_node, exp.Tuple):
             nodes = self.reader.many(operand_node, "expressions")
             if query_node is None:
                 message = "a row value with a list of rows is not in the SQL subset"
                 self.reader.refuse("Q302", node, message, "write (a = 1 AND b = 2) OR …")
-        operands = [self.expression(n, scope) for n in nodes]
         if query_node is not None:
-            query, columns = self.subquery(query_node, scope)
-            if len(columns) != len(operands):
-                message = f"IN compares {_count(len(operands), 'value')} with {_count(len(columns), 'column')}"
-                self.reader.refuse("Q324", node, message)
-            for operand, place, column in zip(operands, nodes, columns, strict=True):
-                if NULL not in (operand.type, column.type) and operand.type != column.type:
-                    self.mismatch("these cannot be compared", operand.type, place, column.type, query_node)
-            return InQuery(tuple(operands), query, span=span)
+            return self._in_query(nodes, query_node, node, scope)
         if not items:
             self.reader.refuse("Q302", node, "IN is followed by a list or a subquery in parentheses")
-        operands[0], *bound = self.as_numbers([operands[0], *(self.expression(item, scope) for item in items)])
-        self.unify([(operands[0], operand_node), *zip(bound, items, strict=True)], "these cannot be compared", node)
+        return self._in_list(operand_node, [(self.expression(item, scope), item) for item in items], node, scope)
+
+    def _in_query(self, nodes: list[exp.Expr], query_node: exp.Expr, node: exp.Expr, scope: Scope) -> Expr:
+        operands = [self.expression(n, scope) for n in nodes]
+        query, columns = self.subquery(query_node, scope)
+        if len(columns) != len(operands):
+            message = f"IN compares {_count(len(operands), 'value')} with {_count(len(columns), 'column')}"
+            self.reader.refuse("Q324", node, message)
+        for operand, place, column in zip(operands, nodes, columns, strict=True):
+            if NULL not in (operand.type, column.type) and operand.type != column.type:
+                self.mismatch("these cannot be compared", operand.type, place, column.type, query_node)
+        return InQuery(tuple(operands), query, span=self.reader.place(node))
+
+    def _in_list(self, operand_node: exp.Expr, items: list[tuple[Expr, exp.Expr]], node: exp.Expr, scope: Scope) -> Expr:
+        operand = self.expression(operand_node, scope)
+        meant = [self.as_meant(item, place, operand.type) for item, place in items]
+        operand, *bound = self.as_numbers([operand, *meant])
+        places = [place for _, place in items]
+        self.unify([(operand, operand_node), *zip(bound, places, strict=True)], "these cannot be compared", node)
         for item in bound:
-            self.check_value(item, operands[0], node)
-        return InList(operands[0], tuple(bound), span=span)
+            self.check_value(item, operand, node)
+        return InList(operand, tuple(bound), span=self.reader.place(node))
+
+    def _like(self, node: exp.Expr, scope: Scope) -> Expr:
+        """LIKE with a constant pattern on values that are known: the list of those that match."""
+        operand_node, pattern_node = self.reader.get(node, "this"), self.reader.get(node, "expression")
+        negate = bool(self.reader.get(node, "negate"))
+        operand, pattern = self.expression(operand_node, scope), self.expression(pattern_node, scope)
+        span = self.reader.place(node)
+        values = self.values(operand) if isinstance(operand, ColumnRef) else None
+        if operand.type != TEXT or values is None:
+            remedy = "compare with =, or list the values with IN"
+            self.reader.refuse("Q302", node, "LIKE is in the SQL subset for a text column with known values only", remedy)
+        if not (isinstance(pattern, Constant) and isinstance(pattern.value, str)) or "\\" in pattern.value:
+            self.reader.refuse(
+                "Q302", pattern_node, "the pattern of LIKE is a constant without backslashes", "list the values with IN"
+            )
+        parts = {"%": ".*", "_": "."}
+        shape = re.compile("".join(parts.get(c, re.escape(c)) for c in pattern.value), re.DOTALL)
+        matching = tuple(Constant(v, TEXT, span) for v in values if isinstance(v, str) and shape.fullmatch(v))
+        # None matches: false, and NULL where the column is NULL.
+        result: Expr = InList(operand, matching, span=span) if matching else Compare("<>", operand, operand, span=span)
+        return Not(result, span=span) if negate else result
+
+    def _quotient(self, node: exp.Expr, scope: Scope) -> Expr:
+        """``/`` and ``%`` of a column with known values by a constant, by cases; as in PostgreSQL they round towards zero."""
+        operand_node, divisor_node = self.reader.get(node, "this"), self.reader.get(node, "expression")
+        self.reader.skip(node, "typed", "safe")
+        operand, divisor = self.expression(operand_node, scope), self.expression(divisor_node, scope)
+        span, sign = self.reader.place(node), "/" if isinstance(node, exp.Div) else "%"
+        values = self.values(operand) if isinstance(operand, ColumnRef) and operand.type == INTEGER else None
+        known = isinstance(divisor, Constant) and isinstance(divisor.value, int) and divisor.type == INTEGER
+        if values is None or not known:
+            message = f"{sign} is in the SQL subset for an integer column with known values by a constant only"
+            remedy = "integers are added, subtracted and multiplied otherwise; or keep the result in a column of its own"
+            self.reader.refuse("Q302", node, message, remedy)
+        assert isinstance(divisor, Constant)
+        by = divisor.value
+        assert isinstance(by, int)
+        if by == 0:
+            self.reader.refuse("Q302", divisor_node, "division by zero")
+        whens: list[tuple[Expr, Expr]] = []
+        for value in values:
+            assert isinstance(value, int)
+            whole = abs(value) // abs(by) * (1 if (value < 0) == (by < 0) else -1)
+            result = whole if sign == "/" else value - whole * by
+            whens.append((Compare("=", operand, Constant(value, INTEGER), span=span), Constant(result, INTEGER, span)))
+        return Case(tuple(whens), Constant(None, NULL), INTEGER, span)
 
     def _between(self, node: exp.Expr, scope: Scope) -> Expr:
         operand_node = self.reader.get(node, "this")
@@ -749,6 +852,9 @@ class ExpressionBinder(ABC):
         exp.Add: _arithmetic,
         exp.Sub: _arithmetic,
         exp.Mul: _arithmetic,
+        exp.Div: _quotient,
+        exp.Mod: _quotient,
+        exp.Like: _like,
         exp.Neg: _negative,
         exp.CurrentTimestamp: _clock,
         exp.Anonymous: _clock,

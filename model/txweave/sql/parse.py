@@ -205,7 +205,8 @@ def _tokenize(text: Text, report: Report) -> list[Token]:
                 end = stop
         elif token.token_type is TokenType.IDENTIFIER and token.text.startswith(":"):
             refuse("Q305", start, end, "a quoted name cannot start with a colon", "write a variable as :name, without quotes")
-        if token.token_type in _NOT_TOKENS:
+        array = token.token_type is TokenType.L_BRACKET and bool(tokens) and tokens[-1].text.upper() == "ARRAY"
+        if token.token_type in _NOT_TOKENS and not array:
             what = _NOT_TOKENS[token.token_type]
             refuse("Q305", start, end, f"{what} has no meaning here: {value[start:end]!r}", "variables are written :name")
         if token.token_type is TokenType.NUMBER and index < len(raw) and raw[index].start == end:

@@ -181,6 +181,8 @@ class StatementBinder(QueryBinder):
             remedy = "leave it out, or write DEFAULT; the id is had with RETURNING"
             self.reader.refuse("Q334", node, f"{table.name}.{column.name} is generated and cannot be written", remedy)
         value = self.expression(node, scope)
+        if column.type.kind == "integer":
+            value = self.as_meant(value, node, column.type)
         return self.fit(value, column, table, node)
 
     def fit(self, value: Expr, column: Column, table: Table, node: object) -> Expr:
