@@ -2010,3 +2010,101 @@ fault(
     "taken.rounds[relation] = rounds",
     "semantics/test_loops.py::test_every_row_once",
 )
+
+# ------------------------------------------------------------------------------------- exact ids, picked rows, chosen values
+
+EXACT = "semantics/test_serial_exact.py::test_"
+QUEUE = "semantics/test_queue_idiom.py::test_"
+WORDS = "semantics/test_words.py::test_"
+
+fault(
+    "exact ids",
+    "exact-id-given-back-on-error",
+    "a statement that fails has used up the exact ids that it took",
+    "semantics/storage.py",
+    "if table in self.exact and name in after.changed:",
+    "if False:",
+    EXACT + "foreign_keys_fail_when_all_rows_have_their_ids",
+)
+fault(
+    "exact ids",
+    "exact-id-not-taken-by-conflict",
+    "a row that is left to ON CONFLICT, or refused, has taken its id",
+    "semantics/inserts.py",
+    "    storage.take(state, name, slot)\n    storage.take(before, name, slot)\n",
+    "",
+    EXACT + "a_row_that_is_left_to_on_conflict_has_taken_its_id",
+    EXACT + "an_insert_that_fails_has_taken_its_id",
+)
+fault(
+    "exact ids",
+    "exact-id-taken-again-after-waiting",
+    "an INSERT that waits for a key keeps the id that it has taken",
+    "semantics/inserts.py",
+    "chosen = x.equal(x.apply(held, ctx.process), slot) if drawn else x.least(slot, slot, free)",
+    "chosen = x.least(slot, slot, free)",
+    EXACT + "an_insert_that_waits_keeps_its_id",
+)
+fault(
+    "exact ids",
+    "exact-ids-out-of-order",
+    "rows of INSERT … SELECT take exact ids in the order of the query",
+    "semantics/insert_select.py",
+    "return ordered_before(ctx.world.terms, keys, one.order, two.order) if exact else row_before(one.locals, two.locals)",
+    "return row_before(one.locals, two.locals)",
+    EXACT + "a_query_gives_ids_in_its_order",
+)
+fault(
+    "exact ids",
+    "loop-takes-the-row-of-another-table",
+    "a loop over rows gets the row that the query selects, and not another of the join",
+    "semantics/results.py",
+    "if branch.locals[index : index + 1] == (term,):",
+    "if term in branch.locals:",
+    EXACT + "a_loop_gets_the_row_that_the_query_selects",
+)
+fault(
+    "queue",
+    "picked-row-waited-for-is-not-written",
+    "the rows that a locking subquery has waited for are written too",
+    "semantics/picking.py",
+    "return self.write(state, x.substitute(done, {row: target}), target, guard, label, note)",
+    "return super().finish(state, done, row, guard, label, note)",
+    QUEUE + "without_skip_locked_a_worker_waits_and_takes_the_next",
+)
+fault(
+    "queue",
+    "locking-subquery-in-IN",
+    "IN with a locking subquery is refused, for it may run once for each row",
+    "semantics/picking.py",
+    "return using is None and len(where.operands) == 1 and mine(where.operands[0]) and _named(where.query, query)",
+    "return using is None and len(where.operands) == 1 and mine(where.operands[0])",
+    QUEUE + "what_is_refused",
+)
+fault(
+    "queue",
+    "chosen-value-not-kept",
+    "a subquery with LIMIT 1 is what was chosen when the statement began",
+    "semantics/statements.py",
+    "        ctx.fixed = values\n",
+    "",
+    QUEUE + "which_of_equal_first_rows_it_is_is_open",
+)
+fault(
+    "queue",
+    "limit-dropped-too-early",
+    "a high LIMIT is left out only where the tables cannot have more rows",
+    "semantics/context.py",
+    "return prod(max(1, sizes[n.table]) for n in sources if isinstance(n, tree.TableSource)) <= query.limit.value",
+    "return True",
+    WORDS + "a_limit_that_cannot_be_reached",
+)
+fault(
+    "queue",
+    "quotient-rounds-down",
+    "/ rounds towards zero",
+    "sql/expressions.py",
+    "whole = abs(value) // abs(by) * (1 if (value < 0) == (by < 0) else -1)",
+    "whole = value // by",
+    WORDS + "by_cases",
+)

@@ -572,8 +572,8 @@ class ExpressionBinder(ABC):
         shape = re.compile("".join(parts.get(c, re.escape(c)) for c in pattern.value), re.DOTALL)
         matching = tuple(Constant(v, TEXT, span) for v in values if isinstance(v, str) and shape.fullmatch(v))
         # None matches: false, and NULL where the column is NULL.
-        result: Expr = InList(operand, matching, span=span) if matching else Compare("<>", operand, operand, span=span)
-        return Not(result, span=span) if negate else result
+        matches: Expr = InList(operand, matching, span=span) if matching else Compare("<>", operand, operand, span=span)
+        return Not(matches, span=span) if negate else matches
 
     def _quotient(self, node: exp.Expr, scope: Scope) -> Expr:
         """``/`` and ``%`` of a column with known values by a constant, by cases; as in PostgreSQL they round towards zero."""
