@@ -22,12 +22,14 @@ class Pause:
     """Where another process may come into the middle of a statement (:mod:`txweave.semantics.pauses`).
 
     ``late``: between its snapshot and its first lock; ``partly``: when some rows are locked and others are not; ``parents``: when
-    its rows are written, and their parents not looked for yet; ``gap``: where the model does not stop it.
+    its rows are written, and their parents not looked for yet; ``drawn``: when a new row has its exact id, and nothing else is
+    done for it; ``gap``: where the model does not stop it.
     """
 
     late: bool = False
     partly: bool = False
     parents: bool = False
+    drawn: bool = False
     gap: bool = False
 
 

@@ -46,7 +46,7 @@ def insert(
     simple = not any(isinstance(n, tree.ScalarQuery | tree.Exists | tree.InQuery) for n in walk(statement.rows))
     stops = simple and not table.foreign_keys
     earlier = _written_before(ctx, node, statement, state, start)
-    if start:
+    if start or drawn:
         state = state.copy()
         waiting.clear(ctx, state)
     # One row after the other, each seeing those before it; (guard, params, state, slots of the rows that were inserted).
@@ -68,6 +68,10 @@ def insert(
                 whole = outcome.given(guard, params)
                 if outcome.exit == "ok":
                     following.append((whole.guard, whole.params, outcome.state, (*slots, slot)))
+                elif outcome.exit == "pause drawn":
+                    if stops or (simple and not number):
+                        stopped = _so_far(ctx, node, statement, outcome.state, twice) if number else outcome.state
+                        ended.append(replace(whole, exit=f"pause drawn {number}", state=stopped))
                 elif outcome.exit == "redo" and number:
                     ended.append(replace(whole, exit=f"row {number}", state=_so_far(ctx, node, statement, outcome.state, twice)))
                 else:
@@ -150,6 +154,11 @@ def _row(
     storage.take(state, name, slot)
     storage.take(before, name, slot)
     found: list[tuple[Outcome, Expr]] = [] if drawn else [(out(full, origin, name), x.NULL)]
+    if ctx.pause(statement).drawn and not drawn:
+        stopped = before.copy()
+        stopped.write(held, (ctx.process,), slot)
+        note = "has taken an id, and goes on later"
+        found.append((Outcome("pause drawn", chosen, stopped, "pauses", (slot,), note=note), x.NULL))
     for outcome, row in _one(ctx, statement, table, state, before, values, inserted, earlier, place, redo_allowed=redo_allowed):
         if outcome.exit == "redo":
             waits = outcome.state.copy()

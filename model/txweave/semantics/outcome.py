@@ -18,7 +18,8 @@ class Outcome:
     up to the last savepoint); ``wait`` (on a row: resumed by ``at``), ``redo`` (the statement is tried again), ``keys`` (the new
     row is written, and some of its unique keys are left to check), ``parents`` (the rows are written, and their foreign keys are
     left to check), ``row 1``, … (an INSERT waits for that row's key; those before it are written); ``pause`` (a statement on rows
-    stands between two of them, and goes on with those in ``todo``), ``pause row 1``, …, ``pause parents``: nobody is waited for;
+    stands between two of them, and goes on with those in ``todo``), ``pause row 1``, …, ``pause drawn 0``, … (its row
+    has its exact id), ``pause parents``: nobody is waited for;
     ``out`` (``error`` names the bound or the construct that leads out of the modelled ground).
     """
 

@@ -17,10 +17,15 @@ of proving properties of parallel programs*, CACM 18(12), 1975):
   was not committed yet, and have waited for it.  (``NOWAIT`` and ``SKIP LOCKED`` do not wait: these stop if their condition can
   change.)
 - A SELECT without locks reads its snapshot and nothing else.  A row that is inserted is seen by nobody but through its keys.
+- **An exact id is taken at its own moment**: what others do to the same sequence comes before it or after it, and neither what is
+  read earlier nor what is locked later can be moved past it.
+
+An UPDATE or DELETE whose locking subquery picks its rows (:mod:`~txweave.semantics.picking`) is that subquery, a SELECT … FOR
+UPDATE, and then writes rows that it has locked.
 
 What remains is a :class:`~txweave.semantics.context.Pause`: after the snapshot (``late``), with some rows locked and others not
-(``partly``), with a row written and its parent not locked (``parents``).  A statement that would have to pause where the model
-cannot stop it is a ``gap``, and is told as an assumption.
+(``partly``), with a row written and its parent not locked (``parents``), with an exact id and no row (``drawn``).  A
+statement that would have to pause where the model cannot stop it is a ``gap``, and is told as an assumption.
 """
 
 from __future__ import annotations
@@ -29,7 +34,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from txweave.semantics.constraints import unique_keys
-from txweave.semantics.context import Pause, keyed, limit_of, table_sources, walk
+from txweave.semantics.context import Pause, keyed, limit_of, single_row, table_sources, walk
+from txweave.semantics.picking import picked
 from txweave.semantics.rowwise import MOST_ROWS, outermost_subqueries
 from txweave.semantics.storage import CONFLICTS, Use
 from txweave.semantics.uses import statements_of, table_uses
@@ -40,6 +46,9 @@ from txweave.sql import tree
 
 CLAIM = "claim"
 """The mode of a key that a statement puts into a unique index: it conflicts with itself."""
+
+DRAW = "draw"
+"""The mode of an exact id that is taken from its sequence: nobody waits for it, and everybody who takes one sees it."""
 
 
 @dataclass(frozen=True)
@@ -57,7 +66,7 @@ class Lock:
         """Whether one may stand in the other's way."""
         if self.table != other.table:
             return False
-        if CLAIM in (self.mode, other.mode):
+        if {CLAIM, DRAW} & {self.mode, other.mode}:
             return self.mode == other.mode
         return other.mode in CONFLICTS[self.mode]
 
@@ -75,6 +84,8 @@ class Pauses:
         self.sizes = sizes
         self.uses: dict[str, dict[str, Use]] = {}
         """To each role, how its rivals use the tables."""
+        serial = model.source.serial == "exact"
+        self.exact = {name for name, table in self.schema.tables.items() if serial and table.serial is not None}
         self.atomic = {role.name.value for role in scenario.roles if role.statements == "atomic"}
         self.rivals: dict[str, list[list[Lock]]] = {}
         """To each role, the locks of each statement of its rivals."""
@@ -96,28 +107,44 @@ class Pauses:
         locks = list(self._locks(role, statement))
         if not locks:
             return Pause()
-        late = self._touched(role, statement, locks) and self._stale(role, statement)
+        # The rows of an INSERT, UPDATE or DELETE are its own; parents and children are looked for at its end.
+        own: set[str] = set() if isinstance(statement, tree.Select) else {statement.table}
+        late = self._touched(role, locks, own) and self._stale(role, statement)
         partly = self._halfway(role, statement, locks, late)
-        if not (late or partly):
+        drawn = self._drawn(role, locks)
+        if not (late or partly or drawn):
             return Pause()
         if isinstance(statement, tree.Insert) and statement.query is None and not late:
             # It is stopped between two rows, unless it looks for parents afterwards, and between its row and the parents.
             rows = self._between(role, [lock for lock in locks if lock.table == statement.table])
             children = bool(self.schema.tables[statement.table].foreign_keys)
-            return Pause(partly=rows and not children, parents=children, gap=rows and children)
+            several = drawn and len(statement.rows) > 1
+            known = not outermost_subqueries(*(value for row in statement.rows for value in row))
+            return Pause(
+                partly=rows and not children and known,
+                parents=partly and children,
+                drawn=drawn and known,
+                gap=((rows or several) and children) or ((rows or drawn) and not known),
+            )
         target = self._target(statement)
         if target is None or self._open(statement, target):
             return Pause(gap=True)
         source, table, where = target
-        rows = partly and self._many(table, where, source)
+        query = self._locking(statement)
+        rows = partly and self._many(table, where, source) and (late or query is None or limit_of(query, self.sizes) != 1)
         besides = [lock for lock in locks[1:] if lock.moments]
-        if partly and not rows and isinstance(statement, tree.Update) and [k.mode for k in besides] == ["key share"]:
+        met = self._met(besides, self._hasty(role) + self._greedy(role)) > 0
+        # One row, picked out of several, finds its parent as one that is named by its key does.
+        one = not rows or (query is not None and single_row(self.schema, query))
+        parents = partly and one and isinstance(statement, tree.Update) and [k.mode for k in besides] == ["key share"]
+        if parents and not rows:
             return Pause(late, parents=True)
+        parents = parents and met
         # A statement is stopped between two rows, and not between its rows and what it locks or claims besides.
-        gap = partly and (not rows or self._met(besides, self._hasty(role) + self._greedy(role)) > 0)
-        if rows and (self.sizes[table] > MOST_ROWS or any(lock.mode == "key share" for lock in besides)):
+        gap = partly and (not rows or (met and not parents))
+        if rows and (self.sizes[table] > MOST_ROWS or (any(lock.mode == "key share" for lock in besides) and not one)):
             rows, gap = False, True
-        return Pause(late, rows, gap=gap)
+        return Pause(late, rows, parents, gap=gap)
 
     def _open(self, statement: tree.Statement, target: tuple[str, str, tree.Expr | None]) -> bool:
         """Whether there is something whose value is not known when the statement goes on."""
@@ -125,10 +152,11 @@ class Pauses:
         if any(isinstance(n, tree.Clock) and n.kind != "now" for n in walk(where)):
             return True  # it is looked at again only in rows that have changed
         values = [e for _, e in statement.sets] if isinstance(statement, tree.Update) else []
-        if isinstance(statement, tree.Select):
-            if outermost_subqueries(*(o.expression for o in statement.query.outputs)):
+        query = self._locking(statement)
+        if query is not None:
+            if outermost_subqueries(*values, *(o.expression for o in query.outputs)):
                 return True
-            limited = statement.query.limit is not None and statement.query.locks[0].wait == "wait"
+            limited = query.limit is not None and query.locks[0].wait == "wait"
             values = [where] if limited and where is not None else []
         moving = [n for n in outermost_subqueries(where) if self._moving(n, source, table)]
         known = all(isinstance(n, tree.Exists | tree.InQuery) for n in moving) and self.sizes[table] <= MOST_ROWS
@@ -147,10 +175,34 @@ class Pauses:
                     for source in lock.sources:
                         if source in sources:
                             yield Lock(sources[source], lock.mode, lock.wait, self._many(sources[source], query.where, source))
+            case tree.Update() | tree.Delete() if (pick := picked(self.schema, statement)) is not None:
+                yield from self._locks(role, tree.Select(pick.query))
+                # The rows are locked by then: what is left are keys, parents and children.
+                many = self.sizes[statement.table] > 1 and not single_row(self.schema, pick.query)
+                yield from (lock for n, lock in enumerate(self._written(role, pick.statement, many)) if n)
+            case tree.Update() | tree.Delete():
+                yield from self._written(role, statement, self._many(statement.table, statement.where, statement.source))
+            case tree.Insert():
+                definition = self.schema.tables[statement.table]
+                several = statement.query is not None or len(statement.rows) > 1
+                if statement.table in self.exact:
+                    yield Lock(statement.table, DRAW, "wait", several)
+                if unique_keys(definition):
+                    yield Lock(statement.table, CLAIM, "wait", several or len(unique_keys(definition)) > 1)
+                conflict = statement.on_conflict
+                if conflict is not None and conflict.sets is not None:
+                    columns = {c for c, _ in conflict.sets}
+                    keys = any(columns & set(u.columns) for u in definition.uniques if u.where is None)
+                    yield Lock(statement.table, "update" if keys else "no key update", "wait", several, int(several))
+                for key in definition.foreign_keys:
+                    yield Lock(key.parent, "key share", "wait", several)
+
+    def _written(self, role: str, statement: tree.Update | tree.Delete, many: bool) -> Iterator[Lock]:
+        """What an UPDATE or DELETE locks, first its rows."""
+        match statement:
             case tree.Update():
                 definition = self.schema.tables[statement.table]
                 columns = {c for c, _ in statement.sets}
-                many = self._many(statement.table, statement.where, statement.source)
                 yield Lock(statement.table, write_mode(definition, statement), "wait", many)
                 if any(columns & _columns(unique) for unique in unique_keys(definition)):
                     yield Lock(statement.table, CLAIM, "wait", many)
@@ -161,20 +213,7 @@ class Pauses:
                         continue
                     yield Lock(key.parent, "key share", "wait", many)
             case tree.Delete():
-                many = self._many(statement.table, statement.where, statement.source)
                 yield from self._deleted(statement.table, many, set())
-            case tree.Insert():
-                definition = self.schema.tables[statement.table]
-                several = statement.query is not None or len(statement.rows) > 1
-                if unique_keys(definition):
-                    yield Lock(statement.table, CLAIM, "wait", several or len(unique_keys(definition)) > 1)
-                conflict = statement.on_conflict
-                if conflict is not None and conflict.sets is not None:
-                    columns = {c for c, _ in conflict.sets}
-                    keys = any(columns & set(u.columns) for u in definition.uniques if u.where is None)
-                    yield Lock(statement.table, "update" if keys else "no key update", "wait", several, int(several))
-                for key in definition.foreign_keys:
-                    yield Lock(key.parent, "key share", "wait", several)
 
     def _deleted(self, table: str, many: bool, seen: set[str]) -> Iterator[Lock]:
         yield Lock(table, "update", "wait", many)
@@ -199,18 +238,27 @@ class Pauses:
 
     def _halfway(self, role: str, statement: tree.Statement, locks: list[Lock], late: bool) -> bool:
         """Whether it makes a difference that some locks are taken and others are not yet."""
-        limit = limit_of(statement.query, self.sizes) if isinstance(statement, tree.Select) else None
-        if limit == 1 and not late:
-            return False
+        query = self._locking(statement)
+        if query is not None and limit_of(query, self.sizes) == 1 and not late:
+            # Nothing ceases to match: it locks one row.
+            locks = [replace(locks[0], many=False), *locks[1:]]
         return self._between(role, locks)
 
     def _between(self, role: str, locks: list[Lock]) -> bool:
         """The same, of locks in the order in which they are taken."""
-        locks = [lock for lock in locks if lock.moments]
+        locks = [lock for lock in locks if lock.moments and lock.mode != DRAW]
         for number, lock in enumerate(locks):
             if self._met([lock], self._hasty(role)) and self._met(locks[number if lock.many else number + 1 :], self.rivals[role]):
                 return True
         return all(lock.wait == "wait" for lock in locks) and self._met(locks, self._greedy(role)) >= 2
+
+    def _drawn(self, role: str, locks: list[Lock]) -> bool:
+        """Whether it makes a difference that exact ids are taken and the rest is not done yet."""
+        ids = [lock for lock in locks if lock.mode == DRAW]
+        if not self._met(ids, self.rivals[role]):
+            return False
+        rest = [lock for lock in locks if lock.mode != DRAW]
+        return any(lock.many for lock in ids) or self._touched(role, rest, {lock.table for lock in ids})
 
     def _hasty(self, role: str) -> list[list[Lock]]:
         """The rivals' statements that do not wait: they see a lock as soon as it is taken."""
@@ -218,20 +266,20 @@ class Pauses:
 
     def _greedy(self, role: str) -> list[list[Lock]]:
         """The rivals' statements that may wait with a lock in their hands: in a cycle with such another one they meet twice."""
-        return [o for o in self.rivals[role] if all(k.wait == "wait" for k in o) and sum(k.weight for k in o) >= 2]
+        return [
+            o for o in self.rivals[role] if all(k.wait == "wait" for k in o) and sum(k.weight for k in o if k.mode != DRAW) >= 2
+        ]
 
     # -------------------------------------------------------------------------------------- between snapshot and locks
 
-    def _touched(self, role: str, statement: tree.Statement, locks: list[Lock]) -> bool:
-        """Whether what others write or lock can meet what the statement locks."""
+    def _touched(self, role: str, locks: list[Lock], own: set[str]) -> bool:
+        """Whether what others write or lock can meet what the statement locks; new rows only of other tables than its ``own``."""
         uses = self.uses[role]
         if self._met(locks, self.rivals[role]):
             return True
         if any(uses[lock.table].updated or uses[lock.table].deleted for lock in locks):
             return True
-        # Parents and children are looked for at the end of the statement.
-        target = statement.table if not isinstance(statement, tree.Select) else ""
-        return any(uses[lock.table].inserted for lock in locks if lock.table != target)
+        return any(uses[lock.table].inserted for lock in locks if lock.table not in own)
 
     def _stale(self, role: str, statement: tree.Statement) -> bool:
         """Whether others may change what the statement's snapshot reads, so that it makes a difference."""
@@ -248,28 +296,35 @@ class Pauses:
                 read.append(statement.table)
             return any(changed(table) for table in read)
         source, table, where = target
-        if isinstance(statement, tree.Select):
+        query = self._locking(statement)
+        if query is not None:
             read.remove(table)  # its own place in FROM
         if any(changed(other) for other in read):
             return True
         deciding = {n.column for n in walk(where) if isinstance(n, tree.ColumnRef)}
         waits = True
-        if isinstance(statement, tree.Select):
-            deciding |= {n.column for k in statement.query.order_by for n in walk(k.expression) if isinstance(n, tree.ColumnRef)}
-            waits = statement.query.locks[0].wait == "wait"
+        if query is not None:
+            deciding |= {n.column for k in query.order_by for n in walk(k.expression) if isinstance(n, tree.ColumnRef)}
+            waits = query.locks[0].wait == "wait"
         if self._many(table, where, source):
             return uses[table].inserted or bool(uses[table].updated & deciding)
         return not waits and bool(uses[table].updated & deciding)
 
     def _target(self, statement: tree.Statement) -> tuple[str, str, tree.Expr | None] | None:
         """The one table whose rows a statement locks (source, table) and its condition; None if it is of another make."""
-        match statement:
-            case tree.Update() | tree.Delete() if statement.using is None:
-                return statement.source, statement.table, statement.where
-            case tree.Select(query) if isinstance(query.source, tree.TableSource) and len(query.locks) == 1:
-                return query.source.source, query.source.table, query.where
-            case _:
-                return None
+        query = self._locking(statement)
+        if query is not None and isinstance(query.source, tree.TableSource) and len(query.locks) == 1:
+            return query.source.source, query.source.table, query.where
+        if isinstance(statement, tree.Update | tree.Delete) and statement.using is None:
+            return statement.source, statement.table, statement.where
+        return None
+
+    def _locking(self, statement: tree.Statement) -> tree.Query | None:
+        """The query that locks a statement's rows, where there is one."""
+        if isinstance(statement, tree.Select):
+            return statement.query
+        pick = picked(self.schema, statement)
+        return None if pick is None else pick.query
 
     def _moving(self, node: tree.Expr, source: str, table: str) -> bool:
         """Whether a subquery depends on updated columns of the target: its value after a change depends on the plan."""

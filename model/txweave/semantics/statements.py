@@ -23,7 +23,7 @@ from txweave.system.expr import Expr, Local
 def execute(ctx: Context, node: bound.Execute, state: State, *, resumed: str = "") -> list[Outcome]:
     """All ways in which the statement can go, from the start or (``resumed``: see ``Outcome.exit``) after waiting."""
     statement = node.statement
-    drawn = resumed == "redo" or resumed.startswith("row ")
+    drawn = resumed == "redo" or resumed.startswith(("row ", "pause drawn "))
     if resumed == "redo":
         state = state.copy()
         waiting.clear(ctx, state)
@@ -74,7 +74,7 @@ def _plain(ctx: Context, node: bound.Execute, state: State, resumed: str, *, dra
         case tree.Update() | tree.Delete():
             found = Writing(ctx, node, statement).outcomes(state, resumed)
         case tree.Insert():
-            number = resumed.rpartition("row ")[2]
+            number = resumed.rpartition(" ")[2]
             found = insert(ctx, node, statement, state, int(number) if number else 0, drawn=drawn)
     return found
 
