@@ -296,6 +296,7 @@ def agrees(told: Seen | None, seen: Seen) -> bool:
 # ------------------------------------------------------------------------------------------------- generated statements
 
 _SLOWED = re.compile(r"(?P<head>(?:UPDATE p|DELETE FROM p|SELECT .* FROM p|INSERT INTO c .* FROM p)\b.*?) WHERE (?P<rest>.*)")
+_PICKED = re.compile(r"(?P<head>.*\(SELECT p\.k FROM p WHERE )(?P<condition>.*?)(?P<tail> (?:ORDER BY|LIMIT|FOR) .*\).*)")
 _TAIL = re.compile(r"(?= ORDER BY| LIMIT| FOR | RETURNING| ON CONFLICT|$)")
 
 
@@ -308,15 +309,21 @@ def generated(seed: str) -> tuple[Document, str, list[str]] | None:
         return None
     for _ in range(50):
         slow = str(generator.statement()["sql"])
-        match = _SLOWED.fullmatch(slow)
-        if match is not None:
+        picks = _PICKED.fullmatch(slow)
+        match = _SLOWED.fullmatch(slow) if " LIMIT " not in slow or slow.startswith("SELECT") else None
+        if match is not None or picks is not None:
             break
     else:
         return None
-    condition, tail = _TAIL.split(match["rest"], maxsplit=1)
+    if picks is not None:
+        gated = f"{picks['head']}gate(p.k) AND ({picks['condition']}){picks['tail']}"
+    else:
+        assert match is not None
+        condition, tail = _TAIL.split(match["rest"], maxsplit=1)
+        gated = f"{match['head']} WHERE gate(p.k) AND ({condition}){tail}"
     others = [str(generator.statement()["sql"]) for _ in range(generator.one_of(1, 2, 2, 3))] + [END]
     document = specification(schema, data, generator.domains(), [slow], others)
-    return document, f"{match['head']} WHERE gate(p.k) AND ({condition}){tail}", others
+    return document, gated, others
 
 
 def verdict(server: Server, seed: str) -> tuple[str, str]:

@@ -73,6 +73,9 @@ LEAVES: dict[str, tuple[str, list[str]]] = {
 }
 """Where these meet a key or a parent, the model may say that it does not know."""
 
+PICK = "SELECT k FROM p WHERE {gate}v = 0 ORDER BY u, k LIMIT 1 FOR UPDATE"
+MOVES_ON = ["UPDATE p SET v = 0 WHERE k = 3", END, "UPDATE p SET v = 2 WHERE k < 3", END]
+
 BEYOND: dict[str, tuple[str, list[str]]] = {
     # Two commits: for the first the snapshot is too old, and the second is of a row that the statement has not reached yet.
     "two-commits-inside-for-update": (LOCK, ["UPDATE p SET v = 0 WHERE k = 3", END, "UPDATE p SET u = 1 WHERE k = 2", END]),
@@ -85,6 +88,10 @@ BEYOND: dict[str, tuple[str, list[str]]] = {
     # One commit: the statement does not wait, so that it has the lock and a snapshot from before the commit that freed it.
     "one-commit-inside-skip-locked": (f"{CHILDLESS_ROWS} SKIP LOCKED; {CHILDREN}", ["INSERT INTO c (i, r) VALUES (1, 2)", END]),
     "one-commit-inside-nowait": (f"{CHILDLESS_ROWS} NOWAIT; {CHILDREN}", ["INSERT INTO c (i, r) VALUES (1, 2)", END]),
+    # A locking subquery: no row of its snapshot matches any more, though there was one that did at every moment.
+    "two-commits-inside-a-picking-update": (f"UPDATE p SET u = 1 WHERE k = ({PICK})", MOVES_ON),
+    "two-commits-inside-a-skipping-update": (f"UPDATE p SET u = 1 WHERE k = ({PICK} SKIP LOCKED)", MOVES_ON),
+    "two-commits-inside-a-picking-delete": (f"WITH q AS ({PICK}) DELETE FROM p USING q WHERE p.k = q.k", MOVES_ON),
     # Half of the locks: one row is skipped, the other one is not.
     "half-of-the-locks-are-skipped": (UPDATE, ["SELECT k FROM p WHERE v = 0 FOR UPDATE SKIP LOCKED", END]),
     # A cycle of two statements, each of which has locked one of two rows.
@@ -143,6 +150,25 @@ def test_a_statement_pauses(server: Server, name: str) -> None:
     assert not without.allows(happened)
     assert not without.left
     assert "slow: nobody comes into the middle of slow.s0" in without.machine.system.assumptions
+
+
+def test_an_insert_pauses_between_its_id_and_its_row(server: Server) -> None:
+    """Columns are evaluated in their order, and the id comes first: the other has the next one, and the key."""
+    slow, others = "INSERT INTO c (r) VALUES (CASE WHEN {gate}TRUE THEN 2 END) RETURNING i", ["INSERT INTO c (r) VALUES (2)", END]
+    schema = "CREATE TABLE p (k INTEGER PRIMARY KEY);\nCREATE TABLE c (i SERIAL PRIMARY KEY, r INTEGER UNIQUE);\n"
+    document = specification(schema, "INSERT INTO p (k) VALUES (1)", {"p.k": [1], "c.r": [2]}, [slow.format(gate="")], others)
+    document["serial"] = "exact"
+    model = Model(machine_of(document))
+    happened = run_slowed(server, model.machine, [slow.format(gate="gate(2) AND ")], others)
+    assert happened is not None
+    assert happened.slow[0].sqlstate == "23505"
+    assert happened.contents["c"] == {(2, 2): 1}
+    assert model.explains(happened)
+    document["scenarios"]["all"]["processes"]["slow"]["statements"] = "atomic"
+    atomic = Model(machine_of(document))
+    assert not atomic.allows(happened)
+    assert not atomic.left
+    assert "slow: nobody comes into the middle of slow.s0" in atomic.machine.system.assumptions
 
 
 def test_a_story_with_a_pause_is_not_replayed(server: Server) -> None:

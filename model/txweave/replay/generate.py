@@ -17,11 +17,14 @@ class Generator:
     """Makes one specification.
 
     Table ``p`` has the key ``k`` (written by the program, or generated), ``v`` and ``u``; table ``c`` refers to it with
-    ``r`` and has ``w``.
+    ``r`` and has ``w``.  Some specifications are ``rich``: generated ids are exact, and statements pick their rows by subqueries.
     """
 
     def __init__(self, seed: str) -> None:
         self.chance = random.Random(seed)  # noqa: S311 - a spec is no secret
+        # A stream of its own, so that the others stay what they were.
+        self.more = random.Random(f"{seed} more")  # noqa: S311 - as above
+        self.rich = self.more.random() < 0.35
         self.serial = self.chance.random() < 0.3
         self.two = self.chance.random() < 0.65
         self.refers = self.two and self.chance.random() < 0.8
@@ -100,7 +103,7 @@ class Generator:
     # ------------------------------------------------------------------------------------------------------ statements
 
     def key(self) -> str:
-        """A key of ``p``; a generated one can only be a variable."""
+        """A key of ``p``; a generated one, if it is not exact, can only be a variable."""
         return str(self.one_of(1, 1, 2, 2, 3))
 
     def condition(self, table: str = "p") -> str:
@@ -115,7 +118,7 @@ class Generator:
                 lambda: "p.u IS NULL",
                 lambda: "TRUE",
             ]
-            if not self.serial:
+            if not self.serial or self.rich:
                 simple += [lambda: f"p.k = {self.key()}", lambda: f"p.k = {self.key()}", lambda: "p.k < 3"]
             if self.two:
                 simple += [
@@ -209,6 +212,28 @@ class Generator:
         table = "c" if self.two and self.maybe(0.35) else "p"
         return self._counted(f"DELETE FROM {table} WHERE {self.condition(table)}")
 
+    def pick(self) -> Document:
+        """An UPDATE or DELETE of the rows that a subquery picks, mostly locking them."""
+        any_of = self.more.choice
+        order = any_of(["", " ORDER BY p.k", " ORDER BY p.k", " ORDER BY p.k DESC", " ORDER BY p.v"])
+        named = any_of([False, True])
+        limit = any_of([" LIMIT 1", " LIMIT 2", " LIMIT 2", ""]) if named else " LIMIT 1"
+        lock = any_of([" FOR UPDATE", " FOR UPDATE", " FOR UPDATE SKIP LOCKED", " FOR UPDATE SKIP LOCKED", " FOR UPDATE NOWAIT"])
+        if not named and self.more.random() < 0.2:
+            lock = ""
+        query = f"SELECT p.k FROM p WHERE {self.condition()}{order}{limit}{lock}"
+        deletes = self.more.random() < 0.25
+        head = "DELETE FROM p" if deletes else f"UPDATE p SET {any_of(['v = 1', 'v = 0', 'v = 2', 'u = 1', 'u = 0', 'u = NULL'])}"
+        if not named:
+            text = f"{head} WHERE p.k = ({query})"
+        elif any_of([False, True]):
+            text = f"WITH picked AS ({query}) {head} {'USING' if deletes else 'FROM'} picked WHERE p.k = picked.k"
+        else:
+            text = f"WITH picked AS ({query}) {head} WHERE p.k IN (SELECT k FROM picked)"
+        if self.more.random() < 0.4:
+            return {"sql": f"{text} RETURNING p.k, p.v", "rows": self.name("rows")}
+        return self._counted(text)
+
     def insert(self) -> Document:
         """An INSERT."""
         if self.two and self.maybe(0.4):
@@ -237,15 +262,18 @@ class Generator:
     def _insert_child(self) -> Document:
         key = "" if self.child_serial else "i, "
         first = "" if self.child_serial else f"{self.one_of(1, 2, 3)}, "
+        order = " ORDER BY p.k" if self.rich and self.child_serial else ""
         if self.maybe(0.35) and self.child_serial:
             text = f"INSERT INTO c (r, w) SELECT p.k, {self.one_of('0', '1')} FROM p WHERE {self.condition()}"
-            return self._counted(text)
+            return self._counted(text + order)
         if self.refers and self.serial:
-            return self._counted(f"INSERT INTO c ({key}r, w) SELECT {first}p.k, 0 FROM p WHERE p.v = {self.one_of(0, 1)}")
+            return self._counted(f"INSERT INTO c ({key}r, w) SELECT {first}p.k, 0 FROM p WHERE p.v = {self.one_of(0, 1)}{order}")
         return self._counted(f"INSERT INTO c ({key}r, w) VALUES ({first}{self.key()}, {self.one_of(0, 1)})")
 
     def statement(self) -> Document:
         """Any statement."""
+        if self.rich and self.more.random() < 0.4:
+            return self.pick()
         makers = [self.select, self.lock, self.update, self.delete, self.insert]
         return dict(self.chance.choices(makers, weights=[1, 3, 5, 2, 4])[0]())
 
@@ -285,10 +313,12 @@ class Generator:
             if self.maybe(0.15):
                 role["crash"] = "anywhere"
             processes[f"t{number + 1}"] = role
-        bounds = {"p": 4, **({"c": 3} if self.two else {})}
+        # Exact ids are counted, not rows: what is rolled back has taken some.
+        bounds = {"p": 4 + 3 * self.rich, **({"c": 3 + 3 * self.rich} if self.two else {})}
         return {
             "model": "walk",
             "title": "A generated specification",
+            **({"serial": "exact"} if self.rich else {}),
             "database": {"engine": "postgresql", "isolation": "read committed"},
             "schema": schema,
             "data": data,

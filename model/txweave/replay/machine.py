@@ -150,6 +150,9 @@ class Machine:
             place = "" if action.actor is None else action.role
             self._by_place.setdefault((place, self._place_of(action)), []).append(action)
         self._values: dict[State, Values] = {}
+        serial = model.source.serial == "exact"
+        self.exact = {name for name, table in model.schema.tables.items() if serial and table.serial is not None}
+        """Tables whose row slots are the numbers of a sequence, from 0."""
 
     # -------------------------------------------------------------------------------------------------------- states
 
@@ -293,7 +296,7 @@ class Machine:
     def outside(self, value: Value, type_: tree.Type, ids: Ids) -> Value:
         """A value of the model as the server's; a timestamp only as whether there is one."""
         if isinstance(value, Elem):
-            return ids.get(value, -1 - value.number)
+            return ids.get(value, value.number + 1 if value.sort in self.exact else -1 - value.number)
         if type_.kind == "timestamp":
             return None if value is None else "a time"
         return value

@@ -434,7 +434,11 @@ class Replay:
             known = fresh.get(self.machine.row(state, table, slot, ids))
             if not known:
                 return None
-            found[slot] = known.pop(0)
+            number = slot.number + 1 if table.name in self.machine.exact else known[0]
+            if number not in known:
+                return None
+            known.remove(number)
+            found[slot] = number
         return found
 
     def _ghost(self, op: Op, session: Session, ghosts: dict[str, list[tuple[Belief, Move, tree.Insert | None]]]) -> list[Belief]:
