@@ -187,6 +187,14 @@ def test_what_is_refused(sql, message):
         explore(queue([sql]), None)
 
 
+def test_a_key_that_changes_is_refused():
+    schema = J.replace("id SERIAL", "id INTEGER")
+    rows = "INSERT INTO job (id, state, p) VALUES (1, 'q', 1)"
+    content = queue([forms(SKIP)[0]], ["UPDATE job SET id = 2 WHERE id = 1"], schema=schema, data=rows)
+    with pytest.raises(SpecError, match="by id, which some procedure changes"):
+        explore(content.replace('"job.p": [0, 1, 2]', '"job.p": [0, 1, 2], "job.id": [1, 2]'), None)
+
+
 # ------------------------------------------------------------------------------------------------------------------- WITH
 
 
@@ -265,6 +273,8 @@ def test_limit_in_exists_makes_no_difference():
     [
         "UPDATE job SET p = (SELECT o.p FROM job AS o WHERE o.id <> job.id LIMIT 1)",
         "UPDATE job SET p = 0 WHERE id IN (SELECT id FROM job ORDER BY p LIMIT 1)",
+        {"sql": "SELECT (SELECT p FROM job ORDER BY p LIMIT 1) FROM job WHERE id = 1 FOR UPDATE", "into": "x"},
+        {"sql": "UPDATE job SET p = 0 WHERE id = 1 RETURNING (SELECT p FROM job ORDER BY p LIMIT 1)", "into": "x"},
         "UPDATE job SET p = 0 WHERE EXISTS (SELECT 1 FROM job LIMIT 0)",
         "SELECT id FROM (SELECT id FROM job ORDER BY p LIMIT 1) AS first",
         {"choose": "x", "from": "SELECT id FROM job WHERE p = (SELECT o.p FROM job AS o LIMIT 1)"},

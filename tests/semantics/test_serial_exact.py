@@ -285,7 +285,9 @@ def test_rows_of_two_inserts_may_take_turns():
 
 def test_an_insert_does_not_pause_where_it_makes_no_difference():
     free = "CREATE TABLE job (id SERIAL PRIMARY KEY, k INTEGER NOT NULL CHECK (k BETWEEN 0 AND 3));"
-    assert not [label for label in explore(exact([put(1), "commit"], [put(2), "commit"], schema=free), Q).labels if "pauses" in label]
+    assert not [
+        label for label in explore(exact([put(1), "commit"], [put(2), "commit"], schema=free), Q).labels if "pauses" in label
+    ]
     # Without exact ids a claim of one key may be thought of as made later.
     content = text([put(1), "commit"], [put(1), "commit"], schema=J, data="", bounds={"job": 2})
     assert not [label for label in explore(content, Q).labels if "pauses" in label]

@@ -187,13 +187,20 @@ def single_row(schema: tree.Schema, query: tree.Query) -> bool:
 def limited_values(statement: tree.Statement) -> list[tree.ScalarQuery]:
     """The subqueries with LIMIT 1 that stand for a value and refer to nothing outside: each runs once in the statement.
 
-    Locking ones and those inside other subqueries are not among them.
+    Locking ones and those inside other subqueries are not among them, nor those in what a statement returns that locks rows: these
+    are evaluated when it may have waited.
     """
     found: list[tree.ScalarQuery] = []
+    returned: tuple[tree.Output, ...] = ()
+    if not isinstance(statement, tree.Select):
+        returned = statement.returning
+    elif statement.query.locks:
+        returned = statement.query.outputs
+    late = [n for n in walk(returned) if isinstance(n, tree.ScalarQuery)]
     outer = statement.query if isinstance(statement, tree.Select | tree.Insert) else None
     within = [n.query for n in walk(statement) if isinstance(n, tree.Exists | tree.InQuery | tree.ScalarQuery | tree.DerivedSource)]
     for node in walk(statement):
-        if not isinstance(node, tree.ScalarQuery) or node.query.locks:
+        if not isinstance(node, tree.ScalarQuery) or node.query.locks or any(node is other for other in late):
             continue
         query = node.query
         inside = any(query is not other and other is not outer and any(n is query for n in walk(other)) for other in within)

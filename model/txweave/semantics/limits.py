@@ -22,9 +22,12 @@ def refuse(model: bound.BoundModel, scenario: syntax.Scenario, report: Report) -
     sizes |= {name.value: max(size, sizes[name.value]) for name, size in scenario.bounds}
     steps = [step.node for procedure in model.procedures.values() for step in nodes(procedure.steps)]
     ghosts = [node.ghost for node in steps if isinstance(node, bound.Execute) and node.ghost is not None]
+    rekeyed: set[tuple[str, str]] = set()
     for role in scenario.roles:
         for statement in statements_of(model, role):
             _statement(model.schema, statement, report, sizes, ghost=any(statement is other for other in ghosts))
+            if isinstance(statement, tree.Update):
+                rekeyed.update((statement.table, column) for column, _ in statement.sets)
             if model.source.serial == "exact" and isinstance(statement, tree.Insert):
                 _numbered(model.schema, statement, report)
         for name in procedures_of(model, role):
@@ -40,6 +43,11 @@ def refuse(model: bound.BoundModel, scenario: syntax.Scenario, report: Report) -
                             "LIMIT in a choice has no meaning",
                             "`choose` takes any one row already",
                         )
+    for statement in [s for role in scenario.roles for s in statements_of(model, role)] if not report.failed else []:
+        pick = picked(model.schema, statement)
+        if pick is not None and (pick.statement.table, pick.key) in rekeyed:
+            message = f"the locking subquery chooses rows of {pick.statement.table} by {pick.key}, which some procedure changes"
+            report.error("M423", pick.query.locks[0].span, message, "lock in a statement of its own")
     for item in model.properties.values():
         for node in walk(item.formula):
             if isinstance(node, tree.Query):

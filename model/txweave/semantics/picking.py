@@ -40,6 +40,8 @@ class Pick:
 
     query: tree.Query
     statement: tree.Update | tree.Delete
+    key: str
+    """The primary key."""
 
 
 def picked(schema: tree.Schema, statement: tree.Statement, *, ghost: bool = False) -> Pick | None:
@@ -83,7 +85,7 @@ def picked(schema: tree.Schema, statement: tree.Statement, *, ghost: bool = Fals
     if lock.wait == "wait" and any(isinstance(n, tree.Query) for n in walk(tuple(values))):
         message = "a subquery in SET beside a locking subquery that may wait is not modelled"
         raise NotPickedError(message, "write SKIP LOCKED or NOWAIT, or lock in a statement of its own")
-    return Pick(query, replace(statement, using=None, where=None))
+    return Pick(query, replace(statement, using=None, where=None), key)
 
 
 def _key(schema: tree.Schema, statement: tree.Update | tree.Delete) -> str:
