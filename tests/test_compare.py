@@ -143,13 +143,13 @@ def test_the_command() -> None:
     table, told = result.output.split("──  ", 1)[0], result.output
     assert "violated (6)" in table
     assert f"the same with {BOTH}  ·  one_active_backfill holds" in told
-    assert "✗ step 2 above (request 2 count_active) is not possible there" in told
+    assert "✗ step 3 above (request 2 count_active) is not possible there" in told
     assert "request 2 waits there in lock_dag for request 1" in told
     found = json.loads(command(*arguments, "--format", "json", "--no-timing").output)
     assert [item["name"] for item in found["compositions"]] == [BARE, BOTH]
     (separated,) = found["separations"]
     (other,) = separated["others"]
-    assert other["impossible"]["number"] == 2
+    assert other["impossible"]["number"] == 3
     assert other["beyond"][0]["step"] == "lock_dag"
 
 

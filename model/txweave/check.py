@@ -258,6 +258,8 @@ class _Run:
         verdicts = [o.verdicts[name] for o in outcomes if name in o.verdicts]
         broken = [*self._judged(name, verdicts), *disagreements(verdicts)]
         final = combine(name, verdicts)
+        if final.trace is not None and not broken:
+            final, broken = self._calm(name, final, viewer)
         expected = expectation(self.case, name, self.options.today)
         length = _length(final)
         relation, difference = compare(final, expected)
@@ -266,7 +268,10 @@ class _Run:
             self.failures += [f"{name}: {sentence}" for sentence in broken]
         story = None
         if final.trace is not None and relation is not Relation.FAILED:
-            story = tell(final.trace, name, viewer, self.case.model.properties.get(name))
+            from txweave.why import explain
+
+            told = tell(final.trace, name, viewer, self.case.model.properties.get(name))
+            story = replace(told, why=explain(final.trace, name, viewer))
         # What a certificate's engine notes is about the certificate; it stays with that engine's answer.
         notes = final.notes if final.certificate is None else ()
         return PropertyResult(
@@ -284,6 +289,21 @@ class _Run:
             notes=notes,
             story=story,
             trace=final.trace,
+        )
+
+    @staticmethod
+    def _calm(name: str, verdict: Verdict, viewer: Viewer) -> tuple[Verdict, list[str]]:
+        """The verdict with its counterexample's steps in the order that is easiest to follow, which is judged as well."""
+        from txweave.judge import judge
+        from txweave.why import calm
+
+        assert verdict.trace is not None
+        trace = calm(verdict.trace, name, viewer)
+        if trace is verdict.trace:
+            return verdict, []
+        problems = judge(trace, name)
+        return replace(verdict, trace=trace), [f"in another order the counterexample is not one: {'; '.join(problems)}"] * bool(
+            problems
         )
 
     def _unasked(self, outcomes: list[Outcome]) -> Iterable[Answer]:

@@ -229,6 +229,10 @@ class Viewer:
                     versions.append(Version(self.process_name(writer), kind, row))
         return TableState(table, tuple(rows), tuple(versions))
 
+    def row_label(self, state: State, row: Elem) -> str:
+        """A row's name in a state (``backfill 1``): its committed version's, where it has no generated id."""
+        return self._row(state, row.sort, row.number, pending=False).label
+
     def _row(self, state: State, table: str, number: int, *, pending: bool) -> Row:
         at = (Elem(table, number),)
         key = self.keys.get(table)

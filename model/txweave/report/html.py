@@ -20,7 +20,7 @@ from xml.etree import ElementTree as ET
 from txweave.report.markup import el, serialised, table
 from txweave.report.outcomes import Item, Report, case_label, items, step_line, story_text, verdict
 from txweave.report.picture import drawing, stylesheet
-from txweave.report.story import Place, Query, Story
+from txweave.report.story import Place, Query, Story, Why
 from txweave.results import CaseResult, Relation
 from txweave.spec.diagnostics import Diagnostic
 from txweave.view import StateView, Values
@@ -264,12 +264,23 @@ def _story(item: Item, anchor: str) -> ET.Element:
         el("p", f"{story.broken[:1].upper()}{story.broken[1:]}.{_at(story.place)}", {"class": "broken"}),
         *(_query(query) for query in story.queries),
         el("ul", *(el("li", line) for line in story.processes)) if story.processes else None,
+        _why(story.why, anchor) if story.why is not None else None,
         el(
             "div", _picture(story, anchor), {"class": "wide picture", "tabindex": "0", "role": "group", "aria-label": "The picture"}
         ),
         el("details", el("summary", "The same as text"), el("pre", story_text(story, case_label(item.case), found.text))),
     ]
     return el("section", el("details", title, *parts, {"open": ""}), {"class": "story", "id": anchor})
+
+
+def _why(why: Why, anchor: str) -> ET.Element:
+    """The reasons, each with links to the steps that it is about."""
+    lines = []
+    for reason in why.reasons:
+        links = [el("a", f"{step}", {"href": f"#{anchor}-step-{step}", "class": "at"}) for step in reason.steps]
+        spaced = [part for link in links for part in (" ", link)]
+        lines.append(el("li", reason.text, *spaced))
+    return el("div", el("div", "why", {"class": "dim"}), el("ul", *lines, el("li", why.order_text)), {"class": "why"})
 
 
 def _query(query: Query) -> ET.Element:

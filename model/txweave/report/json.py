@@ -16,7 +16,7 @@ from importlib.resources import files
 from typing import Any, TypeAlias
 
 import txweave
-from txweave.report.story import Place, Query, Story, StoryStep
+from txweave.report.story import Place, Query, Story, StoryStep, Why
 from txweave.results import CaseResult, Known, PropertyResult, worst
 from txweave.spec.diagnostics import Diagnostic
 from txweave.spec.text import Span
@@ -177,9 +177,20 @@ def story(told: Story) -> Json:
         "queries": [query(q) for q in told.queries],
         "facts": list(told.facts),
         "processes": list(told.processes),
+        "why": why(told.why) if told.why is not None else None,
         "assumptions": list(told.assumptions),
         "initial": state(told.initial),
         "steps": [step(s) for s in told.steps],
+    }
+
+
+def why(told: Why) -> Json:
+    """The reasons of a violation."""
+    return {
+        "reasons": [{"kind": reason.kind, "steps": list(reason.steps), "text": reason.text} for reason in told.reasons],
+        "order": [list(pair) for pair in told.order] if told.known else None,
+        "fewest": told.fewest,
+        "text": told.order_text,
     }
 
 

@@ -76,12 +76,60 @@ class Query:
 
 
 @dataclass(frozen=True)
+class Reason:
+    """One reason of a violation, in a sentence or a few, and the numbers of the steps that it is about.
+
+    ``kind``: ``stale`` (a read that was no longer true when its process went on with it), ``early`` (a read while another process
+    was in the middle of its work), ``fault`` (without which the run breaks nothing), ``deadlock`` (which waits the server broke),
+    ``no return`` (the step after which nothing mends it), ``never`` (nothing ever could), ``possible`` (something still could, and
+    nobody has to do it), ``false`` (a condition that stays false), ``waits`` (who waits for whom).
+    """
+
+    kind: str
+    steps: tuple[int, ...]
+    text: str
+
+
+@dataclass(frozen=True)
+class Why:
+    """Why a property breaks; made by :func:`txweave.why.explain`.
+
+    ``order``: pairs of steps of different processes, the first of which has to come before the second: in every order of the steps
+    (of the stem, for a lasso) that respects these and the order in each process the property breaks too.  ``fewest``: no
+    smaller set of pairs is enough; otherwise it is only that none of these can be left out.  ``known`` False: the steps are too
+    many to say which order matters.
+    """
+
+    reasons: tuple[Reason, ...]
+    order: tuple[tuple[int, int], ...]
+    fewest: bool
+    known: bool = True
+
+    @property
+    def sentences(self) -> tuple[str, ...]:
+        """Everything, to read."""
+        return (*(reason.text for reason in self.reasons), self.order_text)
+
+    @property
+    def order_text(self) -> str:
+        """What has to come before what, in a sentence."""
+        if not self.known:
+            return "The steps are too many to say which order of them matters."
+        if not self.order:
+            return "The order of steps of different processes does not matter: in every order this happens."
+        pairs = [f"{a} before {b}" for a, b in self.order]
+        listed = pairs[0] if len(pairs) == 1 else f"{', '.join(pairs[:-1])} and {pairs[-1]}"
+        less = "" if self.fewest else " (none of these can be left out; another set may be smaller)"
+        return f"What matters of the order: step {listed}; every other order with that breaks the property too{less}."
+
+
+@dataclass(frozen=True)
 class Story:
     """A counterexample for people.
 
     ``loop``: the number of steps before the loop, None for a finite trace; a loop without steps means that everything stays
     as it is for ever.  ``broken`` says where and how the property broke, ``queries`` the rows that show it, ``facts`` what the
-    property looks at in that state, ``assumptions`` what was taken for granted.
+    property looks at in that state, ``assumptions`` what was taken for granted, ``why`` the reasons where they were asked for.
     """
 
     name: str
@@ -97,6 +145,7 @@ class Story:
     facts: tuple[str, ...]
     processes: tuple[str, ...]
     assumptions: tuple[str, ...]
+    why: Why | None = None
 
     @property
     def length(self) -> tuple[int, ...]:

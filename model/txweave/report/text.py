@@ -423,7 +423,11 @@ class Writer:
             self.line(text)
         for query in story.queries:
             self._query(query, width)
-        for title, facts in (("there is", story.facts), ("processes", story.processes)):
+        for title, facts in (
+            ("there is", story.facts),
+            ("processes", story.processes),
+            ("why", story.why.sentences if story.why is not None else ()),
+        ):
             for index, fact in enumerate(facts):
                 for number, part in enumerate(textwrap.wrap(fact, width - 13) or [""]):
                     text = Text(f"   {title if index == 0 and number == 0 else '':<12} ", style="dim")

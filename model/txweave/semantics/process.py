@@ -15,6 +15,7 @@ from math import prod
 from txweave.semantics import code as c
 from txweave.semantics import results, waiting
 from txweave.semantics.context import Context, World, walk
+from txweave.semantics.looking import looked_at
 from txweave.semantics.relations import ordered_before, rename
 from txweave.semantics.savepoints import Savepoints
 from txweave.semantics.statements import execute
@@ -519,6 +520,8 @@ class Process:
             state.write(f"{self.name}.~began", (self.process,), x.const(0))
         here = replace(config, transaction="open", fresh=False)
         self._note_gap(instruction)
+        self.ctx.scope = instruction.scope
+        seen = looked_at(self.ctx, statement, state)
         for outcome in execute(self.ctx, instruction.node, state, resumed=config.waiting):
             if outcome.guard is x.FALSE:
                 continue
@@ -530,7 +533,7 @@ class Process:
                 if isinstance(n, tree.Variable)
             }
             recorded_values = tuple(sorted(recorded.items()))
-            info = replace(info, returned=outcome.returned, affected=outcome.affected, recorded=recorded_values)
+            info = replace(info, returned=outcome.returned, affected=outcome.affected, recorded=recorded_values, looked=seen)
             guard = x.conj(at, outcome.guard)
             if outcome.exit == "ok":
                 paths = self.advance(outcome.state, replace(here, pc=config.pc + 1, waiting=""), outcome.guard, outcome.params)
@@ -637,7 +640,7 @@ class Process:
 
     def _choose(self, config: Config, instruction: c.Choose, at: Expr, state: State) -> Iterator[tuple[Action, Config | None]]:
         query = instruction.node.query
-        info = self._info(instruction, "ok", sql_of(query), query)
+        info = replace(self._info(instruction, "ok", sql_of(query), query), looked=looked_at(self.ctx, query, state))
         for branch in self.ctx.relations(state).query(query, self.ctx.env(state)).branches:
             chosen = rename(branch)
             after = state.copy()

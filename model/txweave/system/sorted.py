@@ -60,6 +60,20 @@ class Update:
 
 
 @dataclass(frozen=True)
+class Looked:
+    """The rows that a statement looks at: an assignment of ``locals`` that satisfies ``there`` is one (of each table in its FROM).
+
+    ``rows`` name the tables, each with its element (or NULL, in an outer join).  ``conditions`` are the operands of the WHERE's
+    outermost AND, each as SQL and as a formula: the statement means the rows for which all of them are true.
+    """
+
+    locals: tuple[Local, ...]
+    there: Expr
+    rows: tuple[tuple[str, Expr], ...]
+    conditions: tuple[tuple[str, Expr], ...]
+
+
+@dataclass(frozen=True)
 class StepInfo:
     """What an action is, in the words of the specification.
 
@@ -83,6 +97,8 @@ class StepInfo:
     """The number of rows that it wrote, where it writes."""
     recorded: tuple[tuple[str, Expr], ...] = ()
     """The values of the variables that the step's ghost statement reads, over the state before."""
+    looked: tuple[Looked, ...] | None = None
+    """What the statement looks at, as it sees the state before; None where it looks at no rows."""
 
 
 @dataclass(frozen=True)
