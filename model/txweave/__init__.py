@@ -34,6 +34,11 @@ def __dir__() -> list[str]:
     return sorted({*globals(), *__all__})
 
 
+def load_ipython_extension(shell: Any) -> None:
+    """``%load_ext txweave``: the cell magic ``%%txweave`` (:mod:`txweave.notebook.magic`)."""
+    import_module("txweave.notebook").load_ipython_extension(shell)
+
+
 class _Function(ModuleType):
     """A module that can be called: the function of its name in :mod:`txweave.api`."""
 

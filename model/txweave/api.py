@@ -14,29 +14,39 @@ itself plays no part here: a result says what is true.  Paths are relative to th
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 from xml.etree import ElementTree as ET
 
-from txweave.check import Options
+from txweave.check import Options, prepare
 from txweave.collect import FIX, MODEL, STUDY, Choice, Selected, Usage, changed_model, check_properties, collect, suggestion
 from txweave.compare import Comparison as Compared
 from txweave.compare import Separation
 from txweave.compare import compare as side_by_side
 from txweave.compose import Composer
-from txweave.report.markup import Child, el, serialised, table
+from txweave.notebook.running import running
+from txweave.report.export import save
+from txweave.report.machine import machine
+from txweave.report.markup import Child, el, embedded, serialised, table
 from txweave.report.outcomes import case_label, plain, story_text, verdict
 from txweave.report.picture import picture
-from txweave.report.story import Story, StoryStep
+from txweave.report.story import Story, StoryStep, Why, tell
 from txweave.results import CaseResult, Finding, PropertyResult, Relation
 from txweave.spec import syntax
 from txweave.spec.diagnostics import SpecError
 from txweave.spec.load import load_fix, load_model, parse_fix, parse_model
 from txweave.spec.parameters import Value, show_value, with_settings
 from txweave.spec.text import SourceFile
+from txweave.trace import Trace as Run
 from txweave.verdict import Status
+from txweave.view import StateDiff, StateView, Viewer, keys_of
+
+if TYPE_CHECKING:
+    from txweave.graph import By, Graph
+    from txweave.sql.program import BoundModel
+    from txweave.system.ground import GroundSystem
 
 __all__ = ["Comparison", "Model", "Result", "SpecError", "Trace", "Usage", "Verdict", "check", "compare", "load"]
 
@@ -114,6 +124,40 @@ class Model:
         _ = found.composed  # what does not fit is said here, not at the check
         return found
 
+    def bound(self) -> BoundModel:
+        """The model with all names in its SQL resolved.
+
+        Raises:
+            SpecError: its SQL is wrong, or not modelled.
+        """
+        from txweave.sql.bind import bind_model
+
+        return bind_model(self.composed)
+
+    def prepared(self) -> tuple[BoundModel, GroundSystem]:
+        """The bound model, and the finite system of its scenario.
+
+        Raises:
+            SpecError: the model is wrong.
+            Usage: there are several scenarios, and none was chosen.
+        """
+        return prepare(self._selected())
+
+    def viewer(self, system: GroundSystem) -> Viewer:
+        """What decodes the states of its system."""
+        return Viewer(system, keys_of(self.bound()))
+
+    def procedure(self, name: str) -> Machine:
+        """A procedure as a state machine.
+
+        Raises:
+            Usage: there is no such procedure.
+        """
+        procedures = self.composed.procedures
+        if name not in procedures:
+            raise Usage(f"there is no procedure {name!r}{suggestion(name, procedures)}")
+        return Machine(procedures[name])
+
     def _selected(self) -> Selected:
         model = self.composed
         name = self.chosen or next(iter(model.scenarios))
@@ -149,15 +193,83 @@ class Model:
         rows = [*self._facts(), ("properties", "")]
         lines = el("ul", *(el("li", words) for words in self._properties()))
         grid = table((), [*((el("b", name), words) for name, words in rows[:-1]), (el("b", "properties"), lines)])
-        return _bundle(repr(self), grid)
+        schema = el("details", el("summary", "tables"), el("pre", "\n".join(t.value.strip() for t in self.composed.schema)))
+        machines = [
+            el("details", el("summary", f"procedure {name}"), embedded(self.procedure(name).svg()))
+            for name in self.composed.procedures
+        ]
+        return _bundle(repr(self), el("div", grid, schema, *machines))
+
+
+@dataclass(frozen=True)
+class Machine:
+    """A procedure as a state machine, its transactions as bars beside its steps."""
+
+    procedure: syntax.Procedure
+
+    def svg(self) -> str:
+        """The picture, an SVG document."""
+        return machine(self.procedure)
+
+    def save(self, path: str | Path) -> None:
+        """Write the picture to a file: ``.svg`` or ``.png``.
+
+        Raises:
+            Usage: another kind of file, or what makes it is not installed.
+        """
+        save(self.svg(), path)
+
+    def __repr__(self) -> str:
+        return f"procedure {self.procedure.name.value}: {', '.join(step.name.value for step in self.procedure.steps)}"
+
+    def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> Bundle:  # noqa: ARG002
+        return {"text/plain": repr(self), "image/svg+xml": self.svg()}
+
+
+@dataclass(frozen=True)
+class State:
+    """A state: its tables and processes are in ``view``; ``diff`` is what the step before it changed."""
+
+    view: StateView
+    diff: StateDiff | None = None
+
+    def __repr__(self) -> str:
+        lines = [f"{row.label}: {', '.join(f'{n} {v}' for n, v in row.values)}" for t in self.view.tables for row in t.rows]
+        lines += [f"{v.row.label} ({v.kind}, not committed, by {v.writer})" for t in self.view.tables for v in t.versions]
+        for process in self.view.processes:
+            where = f" at {process.step}" if process.step and process.status in {"idle", "running"} else ""
+            waits = f", waits for {process.waits_for}" if process.waits_for else ""
+            lines.append(f"{process.name}: {process.status}{where}{waits}")
+        return "\n".join(lines)
+
+    def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> Bundle:  # noqa: ARG002
+        changed = {(c.label, name) for c in self.diff.rows for name, _, _ in c.columns} if self.diff is not None else set()
+        parts: list[Child] = []
+        for item in self.view.tables:
+            rows = [*((row, "") for row in item.rows), *((v.row, f"{v.kind} by {v.writer}, not committed") for v in item.versions)]
+            head = [name for name, _ in rows[0][0].values] if rows else []
+            cells: list[list[Child]] = [
+                [*(el("b", value) if (row.label, name) in changed else value for name, value in row.values), note]
+                for row, note in rows
+            ]
+            parts += [el("b", item.name), table((*head, ""), cells) if rows else el("p", "no row")]
+        fields = [
+            (p.name, p.status, p.step, p.transaction, ", ".join(f"{n} {v}" for n, v in p.variables)) for p in self.view.processes
+        ]
+        return _bundle(repr(self), el("div", *parts, table(("process", "status", "step", "transaction", "variables"), fields)))
 
 
 @dataclass(frozen=True)
 class Trace:
-    """A counterexample.  ``story``: all of it as data, each step with the state after it."""
+    """A counterexample.  ``story``: all of it as data, each step with the state after it.
+
+    ``model`` and ``run``: what it was found in, and the run itself, where that is known.
+    """
 
     story: Story
     heading: str
+    model: Model | None = field(default=None, compare=False, repr=False)
+    run: Run | None = field(default=None, compare=False, repr=False)
 
     @property
     def steps(self) -> tuple[StoryStep, ...]:
@@ -178,6 +290,37 @@ class Trace:
         """The picture, an SVG document; ``fold``: numbers of steps to show in one thin line."""
         return picture(self.story, title or f"{self.story.name} · {self.heading}", frozenset(fold))
 
+    @property
+    def why(self) -> Why | None:
+        """Why the property breaks: the reasons, and the order of steps that matters."""
+        return self.story.why
+
+    @property
+    def states(self) -> tuple[State, ...]:
+        """The state at the beginning, and that after each step."""
+        return (State(self.story.initial, None), *(State(step.state, step.diff) for step in self.story.steps))
+
+    def graph(self, steps: int = 1) -> Graph:
+        """The graph around it: its states, and those at most so many steps away from one of them.
+
+        Raises:
+            Usage: it does not know the run that it tells of.
+        """
+        from txweave.graph import around
+
+        if self.run is None or self.model is None:
+            raise Usage("this counterexample does not know its run: take one of tw.check")
+        bound, _ = self.model.prepared()
+        return around(self.run, keys_of(bound), steps)
+
+    def save(self, path: str | Path, title: str = "", fold: Iterable[int] = ()) -> None:
+        """Write the picture to a file: ``.svg`` or ``.png``.
+
+        Raises:
+            Usage: another kind of file, or what makes it is not installed.
+        """
+        save(self.picture(title, fold), path)
+
     def __len__(self) -> int:
         return len(self.story.steps)
 
@@ -194,6 +337,7 @@ class Verdict:
 
     result: PropertyResult
     heading: str
+    model: Model | None = field(default=None, compare=False, repr=False)
 
     @property
     def name(self) -> str:
@@ -220,7 +364,33 @@ class Verdict:
     @property
     def trace(self) -> Trace | None:
         """The counterexample, where there is one: a shortest one."""
-        return Trace(self.result.story, self.heading) if self.result.story is not None else None
+        if self.result.story is None:
+            return None
+        return Trace(self.result.story, self.heading, self.model, self.result.trace)
+
+    def traces(self, different: int = 3) -> tuple[Trace, ...]:
+        """Up to so many counterexamples that really differ, the shortest first; see :mod:`txweave.why.different`.
+
+        Two are the same if, up to the names of the processes of a role, the processes take the same steps and the same order of
+        steps matters.  Fewer are found where there are no others, or where a limited search has not found them.
+
+        Raises:
+            Usage: ``different`` is less than 1.
+        """
+        from txweave.why import different as others
+        from txweave.why import explain
+
+        if different < 1:
+            raise Usage("ask for at least one counterexample: different=1")
+        first = self.trace
+        if first is None or first.run is None or self.model is None or different == 1:
+            return () if first is None else (first,)
+        viewer = self.model.viewer(first.run.system)
+        source = self.model.composed.properties.get(self.name)
+        with running() as (_, stop):
+            runs = others(first.run, self.name, viewer, different, stop)
+        rest = [replace(tell(run, self.name, viewer, source), why=explain(run, self.name, viewer)) for run in runs[1:]]
+        return (first, *(Trace(story, self.heading, self.model, run) for story, run in zip(rest, runs[1:], strict=True)))
 
     @property
     def story(self) -> Story | None:
@@ -242,9 +412,10 @@ class Verdict:
 class Result(Mapping[str, Verdict]):
     """What is true of a model in a scenario: a verdict for each property, by name.  ``case`` has everything."""
 
-    def __init__(self, case: CaseResult) -> None:
+    def __init__(self, case: CaseResult, model: Model | None = None) -> None:
         self.case = case
-        self._verdicts = {item.name: Verdict(item, case_label(case)) for item in case.properties}
+        self.model = model
+        self._verdicts = {item.name: Verdict(item, case_label(case), model) for item in case.properties}
 
     def __getitem__(self, name: str) -> Verdict:
         if name not in self._verdicts:
@@ -268,6 +439,20 @@ class Result(Mapping[str, Verdict]):
         """How many distinct states were explored."""
         return self.case.states
 
+    def graph(self, *by: By, max_states: int = 20_000) -> Graph:
+        """The graph of all reachable states; with ``by`` grouped, as :meth:`txweave.graph.Graph.quotient` does.
+
+        Raises:
+            Usage: it has more than ``max_states`` states, or there is no such column.
+        """
+        from txweave.graph import explored
+
+        if self.model is None:
+            raise Usage("this result does not know its model: take that of tw.check")
+        bound, system = self.model.prepared()
+        whole = explored(system, keys_of(bound), max_states)
+        return whole.quotient(*by) if by else whole
+
     @property
     def findings(self) -> tuple[Finding, ...]:
         """What makes the verdicts say less than they seem to."""
@@ -287,7 +472,7 @@ class Result(Mapping[str, Verdict]):
         return "\n".join(lines)
 
     def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> Bundle:  # noqa: ARG002
-        rows = [(_mark(item), el("code", name), item.text, item.result.title) for name, item in self._verdicts.items()]
+        rows = [(_mark(item), el("code", name), _opened(item), item.result.title) for name, item in self._verdicts.items()]
         head = el("p", el("b", self.case.model), f": {case_label(self.case)}, {self.states:,} states")
         notes = [*(f"self-check failed: {failure}" for failure in self.case.failures), *(f.message for f in self.findings)]
         remarks = el("ul", *(el("li", words) for words in notes)) if notes else None
@@ -406,16 +591,18 @@ def check(
     """
     from txweave.run import run_cases
 
-    selected = _model(model)._selected()  # noqa: SLF001 - of this module
+    chosen = _model(model)
+    selected = chosen._selected()  # noqa: SLF001 - of this module
     names = _names(properties)
     check_properties([selected], names)
     if engine not in {"", "explicit", "z3", "both"}:
         raise Usage(f"there is no engine {engine!r}{suggestion(engine, ('explicit', 'z3', 'both'))}")
     options = Options(engine, names, max_states, None, timeout, max_depth)
-    (result,) = run_cases([selected], options)
+    with running() as (listener, stop):
+        (result,) = run_cases([selected], options, listener=listener, stop=stop)
     if result.errors:
         raise SpecError(result.errors)
-    return Result(result)
+    return Result(result, chosen)
 
 
 def compare(
@@ -445,7 +632,8 @@ def compare(
     settings = tuple((name, show_value(value)) for name, value in selected.case.settings)
     composer = Composer(chosen.path, chosen.source, settings, always=chosen.fixes)
     options = Options(properties=_names(properties), max_states=max_states, timeout=timeout)
-    result = side_by_side(composer, sets, [selected.case.scenario], options)
+    with running() as (listener, stop):
+        result = side_by_side(composer, sets, [selected.case.scenario], options, listener, stop)
     wrong = [found for row in result.cases for case in row for found in case.errors]
     if wrong:
         raise SpecError(wrong)
@@ -475,6 +663,13 @@ def _fix(source: FixLike) -> syntax.Fix:
 
 def _mark(item: Verdict) -> str:
     return {True: "✓", False: "✗", None: "?"}[item.holds]
+
+
+def _opened(item: Verdict) -> Child:
+    """The verdict; where there is a counterexample a click shows it."""
+    if item.trace is None:
+        return item.text
+    return el("details", el("summary", item.text), embedded(item.trace.picture()))
 
 
 def _bundle(text: str, html: ET.Element) -> Bundle:

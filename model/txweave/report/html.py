@@ -19,7 +19,8 @@ from xml.etree import ElementTree as ET
 
 from txweave.report.markup import el, serialised, table
 from txweave.report.outcomes import Item, Report, case_label, items, step_line, story_text, verdict
-from txweave.report.picture import drawing, stylesheet
+from txweave.report.picture import drawing
+from txweave.report.shapes import stylesheet
 from txweave.report.story import Place, Query, Story, Why
 from txweave.results import CaseResult, Relation
 from txweave.spec.diagnostics import Diagnostic

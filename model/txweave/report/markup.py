@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Iterable, Sequence
 from typing import TypeAlias
 from xml.etree import ElementTree as ET
@@ -55,3 +56,9 @@ def serialised(root: ET.Element) -> str:
     """The tree as HTML, with a line end.  Characters that HTML does not allow are replaced in it."""
     _clean(root)
     return ET.tostring(root, encoding="unicode", method="html") + "\n"
+
+
+def embedded(svg: str) -> ET.Element:
+    """A picture as a part of a page that is shown by whoever it is shown by: an image, so that its styles stay its own."""
+    data = base64.b64encode(svg.encode("utf-8")).decode("ascii")
+    return el("img", {"src": f"data:image/svg+xml;base64,{data}", "style": "max-width: 100%"})

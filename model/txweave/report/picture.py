@@ -10,26 +10,15 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
-from functools import cache
-from importlib.resources import files
 from xml.etree import ElementTree as ET
 
+from txweave.report import shapes
+from txweave.report.shapes import GLYPH, LINE, Span
 from txweave.report.story import CALM, Story, StoryStep
 from txweave.view import ProcessState, RowChange, StateView, VersionChange
 
 LANE, GUTTER, TEXT, ROWS, MARGIN = 92, 46, 452, 318, 16
-LINE, PAD, HEAD = 17, 9, 46
-GLYPH = 7.3
-"""Width of a character of the 12-pixel monospaced font, rounded up: the reader's own font is not known."""
-
-Span = tuple[str, str]
-"""A piece of text and its class."""
-
-
-@cache
-def stylesheet() -> str:
-    """The picture's stylesheet: everything in it is below the class ``tw``."""
-    return (files("txweave.report") / "picture.css").read_text(encoding="utf-8")
+PAD, HEAD = 9, 46
 
 
 def picture(story: Story, title: str = "", fold: Collection[int] = ()) -> str:
@@ -127,26 +116,13 @@ class _Picture:
     # --------------------------------------------------------------------------------------------------------- drawing
 
     def svg(self) -> ET.Element:
-        root = ET.Element(
-            "svg",
-            {
-                "xmlns": "http://www.w3.org/2000/svg",
-                "viewBox": f"0 0 {self.width} {self.height}",
-                "width": str(self.width),
-                "class": "tw",
-                "role": "img",
-            },
-        )
-        name = f"{self.story.name}: {self.story.broken}"
-        ET.SubElement(root, "title").text = name
-        ET.SubElement(root, "style").text = stylesheet()
-        self._hatch(root)
-        _rect(root, 0, 0, self.width, self.height, "ground", 6)
+        root = shapes.document(self.width, self.height, f"{self.story.name}: {self.story.broken}")
+        shapes.rect(root, 0, 0, self.width, self.height, "ground", 6)
         self._header(root)
         for band in self.bands:
             ground = self._ground(band)
             if ground != "ground":
-                _rect(root, MARGIN, band.top, self.width - 2 * MARGIN, band.height, ground, 4 if ground == "badground" else 0)
+                shapes.rect(root, MARGIN, band.top, self.width - 2 * MARGIN, band.height, ground, 4 if ground == "badground" else 0)
         for lane in self.lanes:
             self._lane(root, lane)
         for band in self.bands:
@@ -154,7 +130,7 @@ class _Picture:
         self._loop(root)
         top = self.end + 26
         for index, line in enumerate(self.verdict):
-            _text(root, MARGIN + 12, top + index * LINE, line)
+            shapes.text(root, MARGIN + 12, top + index * LINE, line)
         return root
 
     def _ground(self, band: _Band) -> str:
@@ -163,26 +139,15 @@ class _Picture:
             return "badground"
         return "zebra" if self.bands.index(band) % 2 else "ground"
 
-    @staticmethod
-    def _hatch(root: ET.Element) -> None:
-        definitions = ET.SubElement(root, "defs")
-        pattern = ET.SubElement(
-            definitions,
-            "pattern",
-            {"id": "tw-hatch", "width": "6", "height": "6", "patternUnits": "userSpaceOnUse", "patternTransform": "rotate(45)"},
-        )
-        _rect(pattern, 0, 0, 6, 6, "hatchback")
-        ET.SubElement(pattern, "line", {"x1": "0", "y1": "0", "x2": "0", "y2": "6", "class": "hatch"})
-
     def _header(self, root: ET.Element) -> None:
         base = self.head - 14
         if self.title:
-            _text(root, MARGIN + 4, 26, ((self.title, "name"),))
+            shapes.text(root, MARGIN + 4, 26, ((self.title, "name"),))
         for lane in self.lanes:
-            _text(root, self._lane_x(lane), base, ((_cut(lane, LANE), "name"),), "middle")
-        _text(root, self.rows_x + 8, base, (("committed rows", "name"),))
-        _line(root, MARGIN, self.head - 3, self.width - MARGIN, self.head - 3, "rule")
-        _line(root, self.rows_x, self.head - 3, self.rows_x, self.end, "rule")
+            shapes.text(root, self._lane_x(lane), base, ((_cut(lane, LANE), "name"),), "middle")
+        shapes.text(root, self.rows_x + 8, base, (("committed rows", "name"),))
+        shapes.line(root, MARGIN, self.head - 3, self.width - MARGIN, self.head - 3, "rule")
+        shapes.line(root, self.rows_x, self.head - 3, self.rows_x, self.end, "rule")
 
     def _lane(self, root: ET.Element, lane: str) -> None:
         """The life of a process: a line while it lives, a bar while its transaction is open, hatched while it waits."""
@@ -196,42 +161,42 @@ class _Picture:
                 self._piece(root, x, since, band.middle, before)
                 since = band.middle
             if alive and after.status in {"done", "failed", "crashed"}:
-                _line(root, x, start, x, band.middle, "lane", below=True)
+                shapes.line(root, x, start, x, band.middle, "lane", below=True)
                 alive = False
             before = after
         self._piece(root, x, since, self.end, before)
         if alive:
-            _line(root, x, start, x, self.end, "lane", below=True)
+            shapes.line(root, x, start, x, self.end, "lane", below=True)
 
     @staticmethod
     def _piece(root: ET.Element, x: int, top: int, bottom: int, state: ProcessState) -> None:
         look = _look(state)
         if look and bottom > top:
-            _rect(root, x - 9, top, 18, bottom - top, look, 5)
+            shapes.rect(root, x - 9, top, 18, bottom - top, look, 5)
 
     def _band(self, root: ET.Element, band: _Band) -> None:
         group = ET.SubElement(root, "g", {"data-step": str(band.steps[0].number)})
         if band.folded:
             for step in band.steps:
                 if step.actor in self.lanes:
-                    _circle(group, self._lane_x(step.actor), band.top + band.height // 2, 3, "dot")
-            _text(group, self.text_x, band.top + LINE, band.text[0])
+                    shapes.circle(group, self._lane_x(step.actor), band.top + band.height // 2, 3, "dot")
+            shapes.text(group, self.text_x, band.top + LINE, band.text[0])
             return
         step, ground = band.steps[0], self._ground(band)
         if step.actor in self.lanes:
             x = self._lane_x(step.actor)
             if step.changes:
-                _line(group, x + 10, band.middle, self.rows_x + 4, band.middle, "link")
+                shapes.line(group, x + 10, band.middle, self.rows_x + 4, band.middle, "link")
             waiting = step.state.process(step.actor).waiting
-            _circle(group, x, band.middle, 11, "wait" if waiting else "fault" if _fails(step) else "dot")
-            _text(group, x, band.middle + 4, ((str(step.number), "white"),), "middle")
+            shapes.circle(group, x, band.middle, 11, "wait" if waiting else "fault" if _fails(step) else "dot")
+            shapes.text(group, x, band.middle + 4, ((str(step.number), "white"),), "middle")
         else:
-            _text(group, MARGIN + 8, band.middle + 4, ((str(step.number), "dim"),))
+            shapes.text(group, MARGIN + 8, band.middle + 4, ((str(step.number), "dim"),))
         for index, line in enumerate(band.text):
             patch = ground if step.changes and index == 0 else ""
-            _text(group, self.text_x, band.top + PAD + LINE * index + 13, line, ground=patch)
+            shapes.text(group, self.text_x, band.top + PAD + LINE * index + 13, line, ground=patch)
         for index, line in enumerate(band.rows):
-            _text(group, self.rows_x + 10, band.top + PAD + LINE * index + 13, line)
+            shapes.text(group, self.rows_x + 10, band.top + PAD + LINE * index + 13, line)
 
     def _loop(self, root: ET.Element) -> None:
         if self.story.loop is None:
@@ -239,13 +204,13 @@ class _Picture:
         looping = [band for band in self.bands if band.steps[0].in_loop]
         x = MARGIN + 14
         if not looping:
-            _text(root, MARGIN + 4, self.end + 12, (("and then nothing moves any more", "looptext"),))
+            shapes.text(root, MARGIN + 4, self.end + 12, (("and then nothing moves any more", "looptext"),))
             return
         top, bottom = looping[0].middle, max(looping[-1].middle, looping[0].middle + 14)
         path = f"M{x + 14},{bottom} H{x + 6} Q{x},{bottom} {x},{bottom - 6} V{top + 6} Q{x},{top} {x + 6},{top} H{x + 14}"
         ET.SubElement(root, "path", {"d": path, "class": "loop"})
         ET.SubElement(root, "path", {"d": f"M{x + 9},{top - 5} L{x + 15},{top} L{x + 9},{top + 5}", "class": "loop"})
-        label = _text(root, 0, 0, (("for ever", "looptext"),), "middle")
+        label = shapes.text(root, 0, 0, (("for ever", "looptext"),), "middle")
         label.set("transform", f"translate({x - 6},{(top + bottom) // 2}) rotate(-90)")
 
 
@@ -329,39 +294,3 @@ def _cut_text(text: str, most: int) -> str:
 
 def _cut(text: str, pixels: float) -> str:
     return _cut_text(text, int(pixels / GLYPH))
-
-
-# ------------------------------------------------------------------------------------------------------------- elements
-
-
-def _rect(parent: ET.Element, x: int, y: int, width: int, height: int, kind: str, radius: int = 0) -> None:
-    ET.SubElement(
-        parent,
-        "rect",
-        {"x": str(x), "y": str(y), "width": str(width), "height": str(height), "rx": str(radius), "class": kind},
-    )
-
-
-def _line(parent: ET.Element, x1: int, y1: int, x2: int, y2: int, kind: str, *, below: bool = False) -> None:
-    element = ET.Element("line", {"x1": str(x1), "y1": str(y1), "x2": str(x2), "y2": str(y2), "class": kind})
-    if below:
-        # Under the bars, which are drawn before it is known how long the lane is.
-        first = next((i for i, child in enumerate(parent) if child.get("class") in {"bar", "waits", "aborted"}), len(parent))
-        parent.insert(first, element)
-    else:
-        parent.append(element)
-
-
-def _circle(parent: ET.Element, x: int, y: int, radius: int, kind: str) -> None:
-    ET.SubElement(parent, "circle", {"cx": str(x), "cy": str(y), "r": str(radius), "class": kind})
-
-
-def _text(parent: ET.Element, x: int, y: int, spans: tuple[Span, ...], anchor: str = "start", ground: str = "") -> ET.Element:
-    """A line of text; with ``ground`` on a patch of that background, where a line passes behind it."""
-    if ground:
-        _rect(parent, x - 3, y - 13, int(sum(len(text) for text, _ in spans) * GLYPH) + 8, LINE, f"{ground} patch")
-    element = ET.SubElement(parent, "text", {"x": str(x), "y": str(y), "text-anchor": anchor, "xml:space": "preserve"})
-    for text, kind in spans:
-        span = ET.SubElement(element, "tspan", {"class": kind} if kind else {})
-        span.text = text
-    return element
