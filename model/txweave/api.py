@@ -23,7 +23,7 @@ from xml.etree import ElementTree as ET
 from txweave.check import Options, prepare
 from txweave.collect import FIX, MODEL, STUDY, Choice, Selected, Usage, changed_model, check_properties, collect, suggestion
 from txweave.compare import Comparison as Compared
-from txweave.compare import Separation
+from txweave.compare import Listener, Separation
 from txweave.compare import compare as side_by_side
 from txweave.compose import Composer
 from txweave.notebook.running import running
@@ -32,7 +32,7 @@ from txweave.report.machine import machine
 from txweave.report.markup import Child, el, embedded, serialised, table
 from txweave.report.outcomes import case_label, plain, story_text, verdict
 from txweave.report.picture import picture
-from txweave.report.story import Story, StoryStep, Why, tell
+from txweave.report.story import Reason, Story, StoryStep, Why, tell
 from txweave.results import CaseResult, Finding, PropertyResult, Relation
 from txweave.spec import syntax
 from txweave.spec.diagnostics import SpecError
@@ -202,6 +202,30 @@ class Model:
 
 
 @dataclass(frozen=True)
+class Reasons:
+    """Why a property breaks, in sentences; ``why`` has them with the numbers of their steps."""
+
+    why: Why
+
+    @property
+    def order(self) -> tuple[tuple[int, int], ...]:
+        """Pairs of steps of which the first has to come before the second: what matters of the order."""
+        return self.why.order
+
+    def __iter__(self) -> Iterator[Reason]:
+        return iter(self.why.reasons)
+
+    def __len__(self) -> int:
+        return len(self.why.reasons)
+
+    def __repr__(self) -> str:
+        return "\n".join(f"- {words}" for words in self.why.sentences)
+
+    def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> Bundle:  # noqa: ARG002
+        return _bundle(repr(self), el("ul", *(el("li", words) for words in self.why.sentences)))
+
+
+@dataclass(frozen=True)
 class Machine:
     """A procedure as a state machine, its transactions as bars beside its steps."""
 
@@ -291,9 +315,9 @@ class Trace:
         return picture(self.story, title or f"{self.story.name} · {self.heading}", frozenset(fold))
 
     @property
-    def why(self) -> Why | None:
+    def why(self) -> Reasons:
         """Why the property breaks: the reasons, and the order of steps that matters."""
-        return self.story.why
+        return Reasons(self.story.why or Why((), (), fewest=False, known=False))
 
     @property
     def states(self) -> tuple[State, ...]:
@@ -633,7 +657,7 @@ def compare(
     composer = Composer(chosen.path, chosen.source, settings, always=chosen.fixes)
     options = Options(properties=_names(properties), max_states=max_states, timeout=timeout)
     with running() as (listener, stop):
-        result = side_by_side(composer, sets, [selected.case.scenario], options, listener, stop)
+        result = side_by_side(composer, sets, [selected.case.scenario], options, Listener(progress=listener.progress), stop)
     wrong = [found for row in result.cases for case in row for found in case.errors]
     if wrong:
         raise SpecError(wrong)

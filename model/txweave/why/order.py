@@ -2,7 +2,8 @@
 
 The steps of one process are always in the order in which it took them.  A *linearisation* of a set of constraints ``a < b`` between
 steps of different processes is an order of all steps that respects them.  A set of constraints *suffices* if each of its
-linearisations is a run, every step with the outcome that it had, and breaks the property too: a ``never`` property by a row in some
+linearisations is a run, every step with the outcome that it had (the rows that it takes or makes may be others), and breaks
+the property too: a ``never`` property by a row in some
 state; otherwise by ending in the same state, with the same row still pending.  More constraints leave fewer linearisations, so
 that what suffices goes on to suffice when constraints are added.
 """
@@ -25,7 +26,7 @@ NODES = 4_000
 BUDGET = 60_000
 """Up to so many in all, before what has been found so far is taken."""
 
-TRIED = 900
+TRIED = 3_000
 """Up to so many sets of constraints are tried to find a smallest one."""
 
 Pair: TypeAlias = tuple[int, int]
@@ -108,11 +109,17 @@ class Orders:
         """Whether the row comes up in the loop itself."""
         return any(self._pending(taken.state) for taken in self.trace.steps[len(self.steps) :])
 
-    def after(self, node: _Node, thread: int) -> _Node | None:
-        """The situation after the next step of a process; None where it cannot be taken with that outcome."""
+    def after(self, node: _Node, thread: int, *, exactly: bool = False) -> _Node | None:
+        """The situation after the next step of a process; None where it cannot be taken with that outcome.
+
+        ``exactly``: with the same rows as well.
+        """
         done, state, pending = node
         number = self.threads[thread][done[thread]]
-        found = self.runner.after(state, self.steps[number].action)
+        action = self.steps[number].action
+        found = self.runner.after(state, action)
+        if found is None and not exactly:
+            found = next((s for other in self.runner.alike(action) if (s := self.runner.after(state, other)) is not None), None)
         if found is None:
             return None
         more = (*done[:thread], done[thread] + 1, *done[thread + 1 :])
@@ -215,7 +222,7 @@ class Orders:
                 for thread, numbers in enumerate(self.threads):
                     if node[0][thread] == len(numbers):
                         continue
-                    after = self.after(node, thread)
+                    after = self.after(node, thread, exactly=True)
                     if after is None:
                         continue
                     action = self.steps[numbers[node[0][thread]]].action

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from copy import copy
-from dataclasses import dataclass
 from typing import TypeAlias
 
 from txweave.system import reference
@@ -23,14 +22,6 @@ class Unsure(Exception):  # noqa: N818 - a fact, not an error
     """There are too many states, or a bound is in the way: nothing is known, and nothing is said."""
 
 
-@dataclass(frozen=True)
-class Move:
-    """A move of a run that is replayed: the action that was taken there."""
-
-    number: int
-    action: GroundAction
-
-
 class Runner:
     """Takes steps, and remembers where they led."""
 
@@ -41,6 +32,7 @@ class Runner:
         self._moves: dict[tuple[Elem | None, str], list[GroundAction]] = {}
         for action in self.system.actions:
             self._moves.setdefault((action.actor, action.kind), []).append(action)
+        self._alike: dict[tuple[Elem | None, str, str, str, str, str], list[GroundAction]] = {}
         self._program: object | None = None
         self._ways: dict[tuple[State, Expr], tuple[GroundAction, ...] | None] = {}
 
@@ -64,6 +56,13 @@ class Runner:
             found = self.after(state, action)
             if found is not None:
                 yield Taken(action, found)
+
+    def alike(self, action: GroundAction) -> list[GroundAction]:
+        """The actions of the same process that are the same step with the same outcome, for any rows."""
+        key = _likeness(action)
+        if key not in self._alike:
+            self._alike[key] = [other for other in self._moves[action.actor, action.kind] if _likeness(other) == key]
+        return self._alike[key]
 
     def instead(self, state: State, action: GroundAction) -> Taken | None:
         """What becomes of a move in another run.
@@ -142,6 +141,11 @@ class Runner:
         if not found.complete or found.bounds_hit:
             raise Unsure
         return None
+
+
+def _likeness(action: GroundAction) -> tuple[Elem | None, str, str, str, str, str]:
+    info = action.action.info
+    return action.actor, action.kind, info.procedure, info.step, info.outcome, info.note
 
 
 def breaks(item: GroundProperty, steps: Run, start: State) -> bool:
