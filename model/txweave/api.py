@@ -598,6 +598,7 @@ def check(
     max_states: int | None = None,
     max_depth: int | None = None,
     timeout: float | None = None,
+    reduction: bool = True,
 ) -> Result:
     """Check a model in its scenario.
 
@@ -608,6 +609,7 @@ def check(
         max_states: Explore at most so many states.
         max_depth: Search at most so many steps deep with Z3.
         timeout: Seconds.
+        reduction: Of more than 100,000 states count those as one that no property can tell apart, where that is safe.
 
     Raises:
         SpecError: the model is wrong.
@@ -621,7 +623,7 @@ def check(
     check_properties([selected], names)
     if engine not in {"", "explicit", "z3", "both"}:
         raise Usage(f"there is no engine {engine!r}{suggestion(engine, ('explicit', 'z3', 'both'))}")
-    options = Options(engine, names, max_states, None, timeout, max_depth)
+    options = Options(engine, names, max_states, None, timeout, max_depth, reduction=reduction)
     with running() as (listener, stop):
         (result,) = run_cases([selected], options, listener=listener, stop=stop)
     if result.errors:

@@ -46,7 +46,8 @@ class Options:
     """How to check.  ``engine``: ``explicit``, ``z3``, ``both``, or empty for both up to :data:`BOTH_UP_TO` states.
 
     ``properties``: only these (empty: all).  ``timeout``: seconds for a whole case.  ``max_depth``: steps, for Z3.
-    ``strict``: what lint finds is an error.  ``today``: the day on which known violations may be past their last (default: the
+    ``strict``: what lint finds is an error.  ``reduction``: large state spaces are reduced, for properties that allow it.
+    ``today``: the day on which known violations may be past their last (default: the
     clock's, UTC).
     """
 
@@ -57,6 +58,7 @@ class Options:
     timeout: float | None = None
     max_depth: int | None = None
     strict: bool = False
+    reduction: bool = True
     today: date = field(default_factory=lambda: datetime.now(UTC).date())
 
 
@@ -158,7 +160,18 @@ class _Run:
             blank,
             properties=tuple(self._property(name, system, viewer, outcomes) for name in names),
             explorations=tuple(
-                Exploration(o.engine, o.states, o.transitions, o.depth, o.complete, o.stopped, o.seconds) for o in outcomes
+                Exploration(
+                    o.engine,
+                    o.states,
+                    o.transitions,
+                    o.depth,
+                    o.complete,
+                    o.stopped,
+                    o.seconds,
+                    o.reductions,
+                    o.unreduced,
+                )
+                for o in outcomes
             ),
             findings=(*findings(system, bound, outcomes, names), *(() if self.options.strict else map(_finding, warnings))),
             assumptions=system.system.assumptions,
@@ -198,14 +211,14 @@ class _Run:
             return [self._z3(system, names, None)]
         from txweave.engines import explicit
 
-        explored = explicit.check(system, names, self._limits("explicit"))
+        explored = explicit.check(system, names, self._limits("explicit"), reduce=self.options.reduction)
         if self._stopped() or not (engine == "both" or (not engine and self._small(explored))):
             return [explored]
         return [explored, self._z3(system, names, explored)]
 
     @staticmethod
     def _small(outcome: Outcome) -> bool:
-        return outcome.complete and outcome.states <= BOTH_UP_TO
+        return outcome.complete and outcome.states <= BOTH_UP_TO and not outcome.reductions
 
     def _z3(self, system: GroundSystem, names: list[str], explored: Outcome | None) -> Outcome:
         """Z3's answers.

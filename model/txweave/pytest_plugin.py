@@ -52,6 +52,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption("--txweave-engine", choices=ENGINES, help="default: both up to 20,000 states")
     group.addoption("--txweave-max-states", type=_number, metavar="N", help="explore at most N states of a case")
     group.addoption("--txweave-max-memory", type=_number, metavar="MIB", help="use at most so much memory")
+    group.addoption("--txweave-no-reduction", action="store_true", default=None, help="count every state, also those that are alike")
     group.addoption("--txweave-timeout", type=_seconds, metavar="SECONDS", help="for each case")
     group.addoption("--txweave-strict", action="store_true", default=None, help="what lint finds is an error")
     group.addoption("--txweave-no-config", action="store_true", help="ignore [tool.txweave]")
@@ -69,7 +70,7 @@ def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> pytest.Col
     return None
 
 
-OPTIONS = ("engine", "max_states", "max_memory", "timeout", "strict")
+OPTIONS = ("engine", "max_states", "max_memory", "timeout", "strict", "no_reduction")
 """What has an option here; the rest of ``[tool.txweave]`` is about reports and files, which are pytest's here."""
 
 
@@ -96,7 +97,8 @@ def _options(config: pytest.Config) -> Options:
         given = config.getoption(f"--txweave-{name.replace('_', '-')}")
         if given is not None:
             chosen[name] = given
-    return Options(**chosen)
+    reduction = not chosen.pop("no_reduction", False)
+    return Options(**chosen, reduction=reduction)
 
 
 class Specification(pytest.File):

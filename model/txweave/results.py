@@ -136,6 +136,10 @@ class Exploration:
     complete: bool
     stopped: str
     seconds: float
+    reductions: tuple[str, ...] = ()
+    """The reductions that were in effect; of the states that they cannot tell apart one is counted."""
+    unreduced: str = ""
+    """Why no reduction was used although there are many states and it was allowed; else empty."""
 
 
 @dataclass(frozen=True)

@@ -42,6 +42,7 @@ KEYS: dict[str, Key] = {
     "strict": Key("strict", bool),
     "no-timing": Key("no_timing", bool),
     "quiet": Key("quiet", bool),
+    "no-reduction": Key("no_reduction", bool),
     "no-cache": Key("no_cache", bool),
 }
 """What ``[tool.txweave]`` may say.  What narrows or changes a check (``--case``, ``--fix`` …) belongs to one call only."""

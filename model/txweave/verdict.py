@@ -102,3 +102,7 @@ class Outcome:
     """Why the exploration is not complete: ``max-states``, ``timeout``, ``memory``, ``interrupted``; empty when complete."""
     seconds: float = 0.0
     coverage: Coverage | None = None
+    reductions: tuple[str, ...] = ()
+    """The reductions that were in effect; of the states that they cannot tell apart one is counted."""
+    unreduced: str = ""
+    """Why no reduction was used although there are many states and it was allowed; else empty."""

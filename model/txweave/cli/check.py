@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import click
 from click.shell_completion import CompletionItem
 
-from txweave.cli.options import changing
+from txweave.cli.options import changing, unreduced
 from txweave.cli.settings import configured
 from txweave.cli.terminal import REPORT, Failure, console, interruptible, patient, progress, show_errors, usage
 from txweave.report.formats import FORMATS, FormatError, Target, Where, targets
@@ -66,6 +66,7 @@ def _complete_format(context: click.Context, parameter: click.Parameter, incompl
 )
 @click.option("--max-depth", type=click.IntRange(min=0), metavar="N", help="Search at most N steps deep with Z3.")
 @click.option("--timeout", type=click.FloatRange(min=0, min_open=True), metavar="SECONDS", help="For each case.")
+@unreduced
 @click.option(
     "--format",
     "wanted_formats",
@@ -101,6 +102,7 @@ def check(
     max_memory: int | None,
     max_depth: int | None,
     timeout: float | None,
+    no_reduction: bool,
     wanted_formats: tuple[Target, ...],
     traces: str | None,
     told: tuple[str, ...],
@@ -118,8 +120,8 @@ def check(
     property is expected to hold.
 
     Defaults are read from [tool.txweave] of the nearest pyproject.toml that has it, from this directory upward: paths, engine,
-    jobs, max-states, max-memory, max-depth, timeout, format, traces, story, no-story, strict, no-timing, quiet, no-cache. The
-    command line takes their place.
+    jobs, max-states, max-memory, max-depth, timeout, format, traces, story, no-story, strict, no-timing, quiet, no-reduction,
+    no-cache. The command line takes their place.
     """
     from txweave.cache import Cache
     from txweave.check import Options
@@ -138,7 +140,7 @@ def check(
         if not collection.errors:
             check_properties(collection.cases, wanted)
     show_errors(collection.errors)
-    options = Options(engine or "", properties, max_states, max_memory, timeout, max_depth, strict)
+    options = Options(engine or "", properties, max_states, max_memory, timeout, max_depth, strict, reduction=not no_reduction)
     selected = collection.cases
     if properties:
         selected = [s for s in selected if any(name in s.case.model.properties for name in properties)]

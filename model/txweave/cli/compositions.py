@@ -60,6 +60,7 @@ def repair(
     max_states: int | None,
     max_memory: int | None,
     timeout: float | None,
+    no_reduction: bool,
     form: str,
     output: str | None,
     no_story: bool,
@@ -81,7 +82,7 @@ def repair(
     always = loaded_fixes([word for word in words if word not in ASSUMPTIONS])
     fixes = loaded_fixes(folders)
     composer = Composer(model, found, settings, tuple(w for w in words if w in ASSUMPTIONS), tuple(always.values()))
-    options = Options(max_states=max_states, max_memory=max_memory, timeout=timeout)
+    options = Options(max_states=max_states, max_memory=max_memory, timeout=timeout, reduction=not no_reduction)
     with usage(), diagnosed(model), interruptible() as stop, progress(1, quiet=False) as listener:
         told = Listener(listener.begins, listener.progress)
         result = search(
@@ -137,6 +138,7 @@ def compare(
     max_states: int | None,
     max_memory: int | None,
     timeout: float | None,
+    no_reduction: bool,
     form: str,
     output: str | None,
     no_story: bool,
@@ -152,7 +154,9 @@ def compare(
     found = loaded_model(model, Choice())
     where = chosen_scenarios(found, scenarios)
     chosen = [list(loaded_fixes(names_in([value])).values()) for value in sets]
-    options = Options(properties=names_in(properties), max_states=max_states, max_memory=max_memory, timeout=timeout)
+    options = Options(
+        properties=names_in(properties), max_states=max_states, max_memory=max_memory, timeout=timeout, reduction=not no_reduction
+    )
     composer = Composer(model, found, settings)
     total = len(where) * (len(chosen) + 1)
     with usage(), diagnosed(model), interruptible() as stop, progress(total, quiet=False) as listener:

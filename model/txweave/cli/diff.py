@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from txweave.cli.options import unreduced
 from txweave.cli.terminal import Failure, interruptible, progress, show_errors, usage, write_report
 
 if TYPE_CHECKING:
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
 @click.option("--max-states", type=click.IntRange(min=1), metavar="N", help="Explore at most N states of a case.")
 @click.option("--max-memory", type=click.IntRange(min=1), metavar="MIB", help="Use at most so much memory.")
 @click.option("--timeout", type=click.FloatRange(min=0, min_open=True), metavar="SECONDS", help="For each case.")
+@unreduced
 @click.option("--format", "form", type=click.Choice(["text", "json", "markdown"]), default="text", help="Default: text.")
 @click.option("-o", "--output", metavar="FILE", help="Write the report here instead.")
 def diff(
@@ -49,6 +51,7 @@ def diff(
     max_states: int | None,
     max_memory: int | None,
     timeout: float | None,
+    no_reduction: bool,
     form: str,
     output: str | None,
 ) -> None:
@@ -63,7 +66,7 @@ def diff(
 
     if paths and not git:
         raise click.UsageError("a PATH beside OLD and NEW goes with --git")
-    options = Options(engine or "", max_states=max_states, max_memory=max_memory, timeout=timeout)
+    options = Options(engine or "", max_states=max_states, max_memory=max_memory, timeout=timeout, reduction=not no_reduction)
     documents = [_at(side, paths or ("specs",), options, jobs) if git else _side(side, options, jobs) for side in (old, new)]
     if not git and not old.endswith(".json") and not new.endswith(".json"):
         for document, side in zip(documents, (old, new), strict=True):

@@ -31,6 +31,14 @@ def changing(command: Callable[..., Any]) -> Callable[..., Any]:
     return click.option("--fix", "fixes", multiple=True, metavar="FILE", help="Apply a fix (repeatable).")(command)
 
 
+unreduced = click.option(
+    "--no-reduction",
+    is_flag=True,
+    help="Count every state, also those that are alike (more than 100,000 are merged where it is safe).",
+)
+"""The option of the commands that explore."""
+
+
 def limited(command: Callable[..., Any]) -> Callable[..., Any]:
     """Options of the commands that explore several compositions of one model: limits, and the form of the report."""
     for option in (
@@ -41,6 +49,7 @@ def limited(command: Callable[..., Any]) -> Callable[..., Any]:
         click.option("--timeout", type=click.FloatRange(min=0, min_open=True), metavar="SECONDS", help="For each exploration."),
         click.option("--max-memory", type=click.IntRange(min=1), metavar="MIB", help="Use at most so much memory."),
         click.option("--max-states", type=click.IntRange(min=1), metavar="N", help="Explore at most N states at a time."),
+        unreduced,
         setting,
         click.option("--scenario", "scenarios", multiple=True, metavar="NAME", help="Where (repeatable), if there are several."),
     ):

@@ -106,6 +106,8 @@ def case(result: CaseResult, *, timing: bool = True) -> Json:
                 "depth": e.depth,
                 "complete": e.complete,
                 "stopped": e.stopped,
+                "reductions": list(e.reductions),
+                "unreduced": e.unreduced,
                 **({"seconds": round(e.seconds, 3)} if timing else {}),
             }
             for e in result.explorations

@@ -208,6 +208,12 @@ class Writer:
                 self._remark("dot", "yellow", f"{result.case}.{item.name}: {words}", item.expected.place)
             for note in item.notes:
                 self._remark("dot", "dim", f"{result.case}.{item.name}: {note}", None)
+        for exploration in result.explorations:
+            if exploration.reductions:
+                words = f"states are counted up to {' and '.join(exploration.reductions)} (--no-reduction counts all)"
+                self._remark("dot", "dim", f"{result.case}: {words}", None)
+            elif exploration.unreduced:
+                self._remark("dot", "dim", f"{result.case}: not reduced: {exploration.unreduced}", None)
         for failure in result.failures:
             self._remark("bad", "bold red", f"{result.case}: {failure}", None)
 

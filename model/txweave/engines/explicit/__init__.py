@@ -7,7 +7,9 @@ exhaustive within the system's bounds (``holds``), or shortest counterexamples; 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 from txweave.engines.explicit.fair import Fairness
 from txweave.engines.explicit.layout import unbox
@@ -21,9 +23,17 @@ from txweave.system.ground import GroundProperty, GroundSystem
 from txweave.trace import Trace
 from txweave.verdict import Limits, Outcome, Status, Verdict
 
+if TYPE_CHECKING:
+    from txweave.engines.reduction.key import Reduction
+
 __all__ = ["DomainError", "Exploration", "Graph", "Program", "TooLarge", "check", "explore"]
 
 ENGINE = "explicit"
+
+ENOUGH = 100_000
+"""States that are explored one by one before reductions are tried: so many take no time, and their number is the system's."""
+
+LEADS_TO = "leads-to properties are checked on every state"
 
 
 def check(
@@ -32,6 +42,7 @@ def check(
     limits: Limits | None = None,
     *,
     first_violation: bool = False,
+    reduce: bool = False,
 ) -> Outcome:
     """Verdicts on the properties of a ground system, by exhaustive search.
 
@@ -40,6 +51,8 @@ def check(
         properties: names of those to check; all when None.
         limits: when to give up.
         first_violation: when all the properties are ``never``, end as soon as each has been violated.
+        reduce: with more than :data:`ENOUGH` states, merge those that the properties cannot tell apart
+            (:mod:`txweave.engines.reduction`), if none of them is a ``leads_to``.
 
     Raises:
         KeyError: there is no such property.
@@ -49,29 +62,59 @@ def check(
         if name not in names:
             raise KeyError(name)
     chosen = [item for item in ground.properties if properties is None or item.name in properties]
-    return _Check(ground, chosen, limits, first_violation).outcome()
+    return _Check(ground, chosen, limits, first_violation, reduce).outcome()
 
 
 class _Check:
     """One call of :func:`check`."""
 
-    def __init__(self, ground: GroundSystem, items: list[GroundProperty], limits: Limits | None, first_violation: bool) -> None:
+    def __init__(
+        self, ground: GroundSystem, items: list[GroundProperty], limits: Limits | None, first_violation: bool, reduce: bool
+    ) -> None:
         self.ground, self.items, self.watch = ground, items, Watch(limits)
         kinds = {item.kind for item in items}
         unknown = kinds - {"never", "leads_to", "always_possible", "deadlock"}
         if unknown:
             raise ValueError(f"no such kind of property: {', '.join(sorted(unknown))}")
         self.invariants = [item for item in items if item.kind == "never"]
-        self.exploration = explore(
-            ground,
+        self.first_violation = first_violation and kinds == {"never"}
+        self.reduction: Reduction | None = None
+        self.unreduced = ""
+        self.exploration = self._explored(kinds, reduce)
+        self.stopped = self.exploration.stopped
+        self.triggered: dict[str, bool] = {}
+
+    def _explored(self, kinds: set[str], reduce: bool) -> Exploration:
+        """All states; if there are many, and it may be, up to what the properties can tell apart."""
+        limits, program = self.watch.limits, Program(self.ground)
+        if not reduce or (limits.max_states is not None and limits.max_states <= ENOUGH):
+            return self._explore(kinds, program, self.watch, None)
+        if "leads_to" in kinds:
+            found = self._explore(kinds, program, self.watch, None)
+            self.unreduced = LEADS_TO if len(found.packed) > ENOUGH else ""
+            return found
+        few = Watch(replace(limits, max_states=ENOUGH), self.watch.started)
+        found = self._explore(kinds, program, few, None)
+        if found.stopped != "max-states":
+            return found
+        del found
+        # Imported late: most systems are small.
+        from txweave.engines.reduction.key import reduction
+
+        self.reduction = reduction(program, self.items)
+        return self._explore(kinds, program, self.watch, self.reduction)
+
+    def _explore(self, kinds: set[str], program: Program, watch: Watch, reduction: Reduction | None) -> Exploration:
+        return explore(
+            self.ground,
             graph=bool(kinds & {"leads_to", "always_possible"}),
             watched=[item.rows.some for item in self.invariants if item.rows is not None],
             quiet="deadlock" in kinds,
-            first_violation=first_violation and kinds == {"never"},
-            watch=self.watch,
+            first_violation=self.first_violation,
+            watch=watch,
+            program=program,
+            reduction=reduction,
         )
-        self.stopped = self.exploration.stopped
-        self.triggered: dict[str, bool] = {}
 
     @cached_property
     def graph(self) -> Digraph:
@@ -128,6 +171,8 @@ class _Check:
             stopped=self.stopped,
             seconds=self.watch.seconds,
             coverage=found.coverage(self.triggered),
+            reductions=self.reduction.names if self.reduction is not None else (),
+            unreduced=self.unreduced,
         )
 
     # ---------------------------------------------------------------------------------------------------------- verdicts

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
     from txweave.engines.frontier.rows import Rows
     from txweave.engines.frontier.search import Frontier
+    from txweave.engines.reduction.key import Reduction
 
 Ints = npt.NDArray[np.signedinteger[Any]]
 Mask = npt.NDArray[np.bool_]
@@ -234,6 +235,7 @@ def explore(
     watch: Watch | None = None,
     program: Program | None = None,
     wide: int | None = WIDE,
+    reduction: Reduction | None = None,
 ) -> Exploration:
     """All reachable states, or as many as the limits allow.
 
@@ -247,8 +249,10 @@ def explore(
         watch: limits that are being watched already, instead of ``limits``.
         program: the system's program, if there is one already.
         wide: how many states a level has from which on blocks are explored; None: never.
+        reduction: of the states with one key only the first is kept; edges to the others lead to it.
     """
-    start = Run(ground, watch or Watch(limits), program or Program(ground), graph, list(watched), quiet, first_violation, wide)
+    program = program or Program(ground)
+    start = Run(ground, watch or Watch(limits), program, graph, list(watched), quiet, first_violation, wide, reduction)
     run: Run | Frontier = start
     try:
         stopped = start.go()
@@ -276,7 +280,9 @@ class Run:
         quiet: bool,
         first_violation: bool,
         wide: int | None,
+        reduction: Reduction | None,
     ) -> None:
+        self.reduction = reduction
         self.ground, self.watch, self.program, self.first_violation = ground, watch, program, first_violation
         self.wide = 1 << 62 if wide is None else wide
         self.packed = [program.initial]
@@ -318,6 +324,10 @@ class Run:
         ticks = [action.kind == "tick" for action in self.ground.actions]
         numbers = {packed[0]: 0}
         number_of = numbers.get
+        key = self.reduction.key if self.reduction is not None else None
+        keys: dict[int, int] = {}
+        if key is not None:
+            keys[key(packed[0])] = 0
         most = self.watch.limits.max_states
         most = len(packed) + (1 << 62) if most is None else most
         if self.test is not None and (bits := self.test(packed[0])):
@@ -343,10 +353,14 @@ class Run:
                         if after < 0:
                             hits.add(-after)
                             target = -1
+                        elif key is not None and (target := keys.get(key(after))) is not None:
+                            numbers[after] = target
                         elif count >= most:
                             return "max-states"
                         else:
                             target = numbers[after] = count
+                            if key is not None:
+                                keys[key(after)] = count
                             packed.append(after)
                             parents.append(state)
                             via.append(action)

@@ -19,11 +19,11 @@ class Stopped(Exception):  # noqa: N818  # not an error
 
 
 class Watch:
-    """Polls the limits of one run of the engine, which starts now."""
+    """Polls the limits of one run of the engine, which starts now (or ``started`` earlier)."""
 
-    def __init__(self, limits: Limits | None) -> None:
+    def __init__(self, limits: Limits | None, started: float | None = None) -> None:
         self.limits = limits or Limits()
-        self.started = monotonic()
+        self.started = monotonic() if started is None else started
         self._reported = self.started
         self._calls = 0
 

@@ -51,8 +51,12 @@ class Frontier:
         self.first_violation, self.wide = run.first_violation, run.wide
         self.kernel = Kernel(run.program)
         self.store = Store(run.program.layout.words)
-        numbers, _ = self.store.add(packed(run.packed, run.program.layout.words))
+        self.reduction = run.reduction
+        rows = packed(run.packed, run.program.layout.words)
+        numbers, _ = self.store.add(self._keys(rows))
         assert numbers[-1] == len(run.packed) - 1
+        self.firsts: Rows | None = rows if run.reduction is not None else None
+        """Of the states with one key the one that was found first, if these are not the keys themselves: ``firsts[:count]``."""
         self.levels, self.end, self.expanded = list(run.levels), run.end, run.expanded
         self.taken = np.array(run.taken, dtype=np.int64)
         self.hits, self.found = set(run.hits), dict(run.found)
@@ -70,6 +74,27 @@ class Frontier:
         self.test: Conditions | None = None
         self._again()
 
+    @property
+    def states(self) -> Rows:
+        """The states, by number; there may be more rows than states."""
+        return self.store.rows if self.firsts is None else self.firsts
+
+    def _keys(self, rows: Rows) -> Rows:
+        return rows if self.reduction is None else self.reduction.keys(rows)
+
+    def _add(self, rows: Rows) -> tuple[Ints, Ints]:
+        """The numbers of states, and the places of those that are new."""
+        known = self.store.count
+        numbers, fresh = self.store.add(self._keys(rows))
+        if self.firsts is not None:
+            if known + fresh.size > len(self.firsts):
+                size = max(known + fresh.size, len(self.firsts) + len(self.firsts) // 2)
+                larger = np.empty((size, self.firsts.shape[1]), dtype="<u8")
+                larger[:known] = self.firsts[:known]
+                self.firsts = larger
+            self.firsts[known : known + fresh.size] = rows.take(fresh, axis=0)
+        return numbers, fresh
+
     def _again(self) -> None:
         self.wanted = [number for number in self.wanted if number not in self.found]
         self.test = Conditions(self.program, [self.watched[n] for n in self.wanted]) if self.wanted else None
@@ -85,7 +110,7 @@ class Frontier:
                 self.watch.report(len(self.levels) - 1, self.store.count, int(self.taken.sum()), self.store.count - start)
                 if self.first_violation and self.watched and self.test is None:
                     return "first-violation"
-                rows = self.store.rows[start : min(start + BLOCK, end)]
+                rows = self.states[start : min(start + BLOCK, end)]
                 size = len(rows)
                 batch = self.kernel.successors(rows) if end - self.levels[-1] >= self.wide else self.kernel.one_by_one(rows)
                 del rows  # adding states may move the store
@@ -101,7 +126,7 @@ class Frontier:
         """Take the transitions from the states ``start`` to ``start + size``; returns what stopped the search among them."""
         known = self.store.count
         count, expanded, stopped = len(batch.sources), size, ""
-        numbers, fresh = self.store.add(batch.targets)
+        numbers, fresh = self._add(batch.targets)
         targets, new = numbers, fresh
         if batch.bounds is not None:
             inside = np.flatnonzero(batch.bounds == 0)
@@ -115,7 +140,7 @@ class Frontier:
             count, expanded, stopped = last + 1, int(batch.sources[last]), "max-states"
             new = new[: most - known]
         if self.test is not None and new.size:
-            for number, holds in zip(self.wanted, self.test(self.store.rows[known : known + new.size]), strict=True):
+            for number, holds in zip(self.wanted, self.test(self.states[known : known + new.size]), strict=True):
                 if holds.any():
                     self.found[number] = known + int(holds.argmax())
             self._again()
@@ -175,7 +200,7 @@ class Frontier:
         return Exploration(
             self.ground,
             self.program,
-            Packed(self.store.rows[:count]),
+            Packed(self.states[:count]),
             parents[:count],
             via[:count],
             levels,

@@ -1,0 +1,1 @@
+"""Reductions of the state space: states that no question can tell apart are counted as one."""
