@@ -6,6 +6,7 @@ must agree.  Where either fails, the verdict is not to be trusted and the result
 
 from __future__ import annotations
 
+import json
 import time
 import traceback
 from collections.abc import Callable, Iterable
@@ -14,7 +15,7 @@ from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING
 
 from txweave.collect import Selected
-from txweave.report.story import Place, tell
+from txweave.report.story import Place, Story, tell
 from txweave.results import Answer, CaseResult, Expected, Exploration, Finding, Known, PropertyResult, Relation
 from txweave.spec import syntax
 from txweave.spec.diagnostics import Diagnostic, SpecError
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from txweave.spec.parameters import Value
     from txweave.sql.program import BoundModel
     from txweave.system.ground import GroundSystem
-    from txweave.trace import State
+    from txweave.trace import State, Trace
 
 BOTH_UP_TO = 20_000
 """Without ``--engine``, Z3 answers as well when exploration found at most so many states."""
@@ -47,6 +48,7 @@ class Options:
 
     ``properties``: only these (empty: all).  ``timeout``: seconds for a whole case.  ``max_depth``: steps, for Z3.
     ``strict``: what lint finds is an error.  ``reduction``: large state spaces are reduced, for properties that allow it.
+    ``explore``: look around counterexamples, for a page that lets its reader do so.
     ``today``: the day on which known violations may be past their last (default: the
     clock's, UTC).
     """
@@ -59,6 +61,7 @@ class Options:
     max_depth: int | None = None
     strict: bool = False
     reduction: bool = True
+    explore: bool = False
     today: date = field(default_factory=lambda: datetime.now(UTC).date())
 
 
@@ -285,6 +288,9 @@ class _Run:
 
             told = tell(final.trace, name, viewer, self.case.model.properties.get(name))
             story = replace(told, why=explain(final.trace, name, viewer))
+        explored = ""
+        if story is not None and final.trace is not None and self.options.explore:
+            explored = self._explored(story, final.trace, viewer)
         # What a certificate's engine notes is about the certificate; it stays with that engine's answer.
         notes = final.notes if final.certificate is None else ()
         return PropertyResult(
@@ -301,6 +307,7 @@ class _Run:
             length=length,
             notes=notes,
             story=story,
+            explored=explored,
             trace=final.trace,
         )
 
@@ -318,6 +325,15 @@ class _Run:
         return replace(verdict, trace=trace), [f"in another order the counterexample is not one: {'; '.join(problems)}"] * bool(
             problems
         )
+
+    def _explored(self, story: Story, trace: Trace, viewer: Viewer) -> str:
+        """Everything around a counterexample that a page can carry."""
+        from txweave.possible import Possible
+        from txweave.report.explorer import carried
+        from txweave.report.outcomes import case_label
+
+        heading = case_label(describe(self.selected))
+        return json.dumps(carried(story, heading, trace, Possible(viewer), self.case), separators=(",", ":"))
 
     def _unasked(self, outcomes: list[Outcome]) -> Iterable[Answer]:
         """The cell of an engine that was left out without having been excluded."""

@@ -225,7 +225,7 @@ class _Meeting:
             impossible, wanted = self.story.steps[followed], actions[followed]
             if wanted.actor is not None:
                 run = self.follower.detour(run, wanted.actor)
-            reasons = tuple(self._reasons(run, wanted))
+            reasons = tuple(obstacles(self.viewer, run, wanted))
         elif not violated:
             answer = _answer(self.other.result, name)
             holds = answer is not None and answer.status in (Status.HOLDS, Status.PROVED)
@@ -233,7 +233,7 @@ class _Meeting:
             reasons = (f"every step can be followed there; {rest}",)
         steps = self._told(run)
         aligned = tuple(
-            _align(here, steps[begin:end]) for here, begin, end in zip(self.story.steps, run.marks, run.marks[1:], strict=False)
+            align(here, steps[begin:end]) for here, begin, end in zip(self.story.steps, run.marks, run.marks[1:], strict=False)
         )
         beyond = tuple(steps[run.marks[-1] :])
         changes = tuple(self._changes(aligned, beyond, impossible))
@@ -241,48 +241,6 @@ class _Meeting:
 
     def _told(self, run: Run) -> list[StoryStep]:
         return [step_of(self.viewer, index + 1, taken.action, run.at(index), taken.state) for index, taken in enumerate(run.steps)]
-
-    def _reasons(self, run: Run, wanted: GroundAction) -> Iterator[str]:
-        """Why the other composition cannot take a step where it is."""
-        view = self.viewer.view(run.last)
-        actor, (_, step) = wanted.actor, place_of(wanted)
-        if actor is None:
-            yield "time may not pass there: a process has to move first"
-            return
-        name = self.viewer.process_name(actor)
-        state = next((item for item in view.processes if item.role == actor.sort and item.number == actor.number), None)
-        if state is None:
-            yield f"there is no {name} there"
-        elif state.status in {"done", "failed", "crashed", "hung"}:
-            yield f"{name} has ended there: it {_ENDED[state.status]}"
-        elif state.waiting:
-            yield f"{name} waits there in {state.step}" + (f" for {state.waits_for}" if state.waits_for else "")
-            yield from self._holds(view, state.waits_for)
-        elif state.step != step:
-            where = f"at {state.step}" if state.step else "nowhere"
-            yield f"{name} is {where} there, not at {step}"
-        else:
-            yield from self._instead(run, actor, wanted)
-
-    @staticmethod
-    def _holds(view: StateView, blocker: str) -> Iterator[str]:
-        holder = next((item for item in view.processes if item.name == blocker), None)
-        if holder is not None and holder.locks:
-            yield f"{holder.name} holds {', '.join(holder.locks)}"
-
-    def _instead(self, run: Run, actor: Elem, wanted: GroundAction) -> Iterator[str]:
-        """The process is at the step: how it goes there, or why it cannot."""
-        system, name = self.viewer.system, self.viewer.process_name(actor)
-        step = place_of(wanted)[1]
-        enabled = [a for a in system.actions if a.actor == actor and a.kind == "step" and evaluate(a.guard, run.last) is True]
-        outcomes = dict.fromkeys(a.action.info.note or a.action.info.outcome for a in enabled if place_of(a) == place_of(wanted))
-        if not outcomes:
-            yield f"{name} waits at {step} there: its condition does not hold"
-            return
-        yield f"{step} of {name} goes otherwise there: {', '.join(outcomes)}"
-        for state in (a for a in enabled if place_of(a) == place_of(wanted)):
-            told = step_of(self.viewer, 0, state, run.last, successor(state, run.last))
-            yield from told.events
 
     def _changes(self, aligned: Sequence[Aligned], beyond: Sequence[StoryStep], impossible: StoryStep | None) -> Iterator[str]:
         """What the fixes that only one of the two has do to the steps that differ; to the whole procedure where none is."""
@@ -305,10 +263,55 @@ class _Meeting:
         yield from dict.fromkeys(close or [line for _, line in lines])
 
 
+def obstacles(viewer: Viewer, run: Run, wanted: GroundAction) -> Iterator[str]:
+    """Why another composition cannot take a step where its run is; ``viewer`` is of its system."""
+    view = viewer.view(run.last)
+    actor, (_, step) = wanted.actor, place_of(wanted)
+    if actor is None:
+        yield "time may not pass there: a process has to move first"
+        return
+    name = viewer.process_name(actor)
+    state = next((item for item in view.processes if item.role == actor.sort and item.number == actor.number), None)
+    if state is None:
+        yield f"there is no {name} there"
+    elif state.status in {"done", "failed", "crashed", "hung"}:
+        yield f"{name} has ended there: it {_ENDED[state.status]}"
+    elif state.waiting:
+        yield f"{name} waits there in {state.step}" + (f" for {state.waits_for}" if state.waits_for else "")
+        yield from _holds(view, state.waits_for)
+    elif state.step != step:
+        where = f"at {state.step}" if state.step else "nowhere"
+        yield f"{name} is {where} there, not at {step}"
+    else:
+        yield from _instead(viewer, run, actor, wanted)
+
+
+def _holds(view: StateView, blocker: str) -> Iterator[str]:
+    holder = next((item for item in view.processes if item.name == blocker), None)
+    if holder is not None and holder.locks:
+        yield f"{holder.name} holds {', '.join(holder.locks)}"
+
+
+def _instead(viewer: Viewer, run: Run, actor: Elem, wanted: GroundAction) -> Iterator[str]:
+    """The process is at the step: how it goes there, or why it cannot."""
+    system, name = viewer.system, viewer.process_name(actor)
+    step = place_of(wanted)[1]
+    enabled = [a for a in system.actions if a.actor == actor and a.kind == "step" and evaluate(a.guard, run.last) is True]
+    outcomes = dict.fromkeys(a.action.info.note or a.action.info.outcome for a in enabled if place_of(a) == place_of(wanted))
+    if not outcomes:
+        yield f"{name} waits at {step} there: its condition does not hold"
+        return
+    yield f"{step} of {name} goes otherwise there: {', '.join(outcomes)}"
+    for state in (a for a in enabled if place_of(a) == place_of(wanted)):
+        told = step_of(viewer, 0, state, run.last, successor(state, run.last))
+        yield from told.events
+
+
 _ENDED = {"done": "is done", "failed": "has failed", "crashed": "has crashed", "hung": "hangs"}
 
 
-def _align(here: StoryStep, there: Sequence[StoryStep]) -> Aligned:
+def align(here: StoryStep, there: Sequence[StoryStep]) -> Aligned:
+    """A step beside what another composition does for it."""
     same = len(there) == 1 and _seen(here) == _seen(there[0])
     return Aligned(here, tuple(there), same)
 
@@ -340,4 +343,4 @@ def describe(change: syntax.Change) -> str:
     return f"{target}: {'; '.join(parts)}"
 
 
-__all__ = ["BARE", "Comparison", "Listener", "Parting", "Separation", "compare", "describe"]
+__all__ = ["BARE", "Comparison", "Listener", "Parting", "Separation", "align", "compare", "describe", "obstacles"]

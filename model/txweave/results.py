@@ -87,7 +87,8 @@ class PropertyResult:
     """The final verdict on one property of one case.
 
     ``text`` is the verdict in words, ``difference`` a sentence on how it differs from what is expected.  ``trace`` is the
-    counterexample itself (it is left behind where results travel between processes), ``story`` the same for people.
+    counterexample itself (it is left behind where results travel between processes), ``story`` the same for people, ``explored``
+    what the explorer shows of it, where that was asked for (JSON; see :mod:`txweave.report.explorer`).
     """
 
     name: str
@@ -103,6 +104,7 @@ class PropertyResult:
     length: tuple[int, ...] | None = None
     notes: tuple[str, ...] = ()
     story: Story | None = None
+    explored: str = field(default="", repr=False)
     trace: Trace | None = field(default=None, compare=False, repr=False)
 
     @property

@@ -140,7 +140,10 @@ def check(
         if not collection.errors:
             check_properties(collection.cases, wanted)
     show_errors(collection.errors)
-    options = Options(engine or "", properties, max_states, max_memory, timeout, max_depth, strict, reduction=not no_reduction)
+    explore = any(target.form.name == "html" for target in wanted_formats)
+    options = Options(
+        engine or "", properties, max_states, max_memory, timeout, max_depth, strict, reduction=not no_reduction, explore=explore
+    )
     selected = collection.cases
     if properties:
         selected = [s for s in selected if any(name in s.case.model.properties for name in properties)]

@@ -1,7 +1,7 @@
 """Results as one HTML page that needs no network: verdicts as tables, counterexamples as pictures with their states step by step.
 
 The page is built as a tree of elements, so that nothing a specification says becomes markup.  It is complete without scripts; the
-script adds the filter and the stepping.  A content security policy names the script and the stylesheet by their hashes: the
+script adds the filter and the explorer, which is that of the notebooks.  A content security policy names the script and the stylesheet by their hashes: the
 browser runs nothing else and loads nothing.
 """
 
@@ -17,14 +17,14 @@ from importlib.resources import files
 from typing import Any
 from xml.etree import ElementTree as ET
 
+from txweave.report import explorer
 from txweave.report.markup import el, serialised, table
-from txweave.report.outcomes import Item, Report, case_label, items, step_line, story_text, verdict
+from txweave.report.outcomes import Item, Report, case_label, items, story_text, verdict
 from txweave.report.picture import drawing
 from txweave.report.shapes import stylesheet
 from txweave.report.story import Place, Query, Story, Why
 from txweave.results import CaseResult, Relation
 from txweave.spec.diagnostics import Diagnostic
-from txweave.view import StateView, Values
 
 _MARKS = {Relation.AS_EXPECTED: "✓", Relation.DIFFERS: "✗", Relation.INCONCLUSIVE: "?", Relation.FAILED: "!"}
 _CLASSES = {
@@ -41,7 +41,7 @@ def render(report: Report) -> str:
     told = [(item, anchors.of(item)) for item in report.items if item.story is not None]
     known = {(id(item.case), item.name): anchor for item, anchor in told}
     stories = [_story(item, anchor) for item, anchor in told]
-    states = {anchor: _states(item.story) for item, anchor in told if item.story is not None}
+    states = {anchor: _carried(item) for item, anchor in told}
     heading, mark = _heading(report)
     body = [
         el(
@@ -52,6 +52,7 @@ def render(report: Report) -> str:
                 "p",
                 el("label", "Filter ", {"for": "filter"}),
                 el("input", {"id": "filter", "type": "search", "placeholder": "case, property, statement …"}),
+                el("span", {"id": "found", "role": "status", "class": "dim"}),
                 {"hidden": "", "class": "scripted"},
             ),
         ),
@@ -60,8 +61,8 @@ def render(report: Report) -> str:
         *_findings(report),
         *stories,
     ]
-    style = f"{_read('html.css')}\n{stylesheet()}"
-    script = _read("html.js")
+    style = f"{_read('html.css')}\n{stylesheet()}\n{explorer.stylesheet()}"
+    script = f"{explorer.module()}\n{_read('html.js')}"
     policy = f"default-src 'none'; style-src {_hash(style)}; script-src {_hash(script)}; base-uri 'none'; form-action 'none'"
     root = el(
         "html",
@@ -79,7 +80,7 @@ def render(report: Report) -> str:
             _hatching(told),
             el("main", *body),
             el("script", _data(states), {"type": "application/json", "id": "states"}),
-            el("script", script),
+            el("script", script, {"type": "module"}),
         ),
         {"lang": "en"},
     )
@@ -87,7 +88,7 @@ def render(report: Report) -> str:
 
 
 class Anchors:
-    """Gives each counterexample the name that links lead to: ``case-property``; its steps are ``case-property-step-4``.
+    """Gives each counterexample the name that links lead to: ``case/property``; its steps are ``case/property/4``.
 
     Names are unique in a page, and none of them looks like that of a step.
     """
@@ -97,8 +98,7 @@ class Anchors:
 
     def of(self, item: Item) -> str:
         """The name of a counterexample."""
-        base = re.sub(r"[^\w.]+", "-", f"{item.case.case}-{item.name}").strip("-")
-        base = re.sub(r"-step-(\d+)$", r"-step\1", base)
+        base = "/".join(re.sub(r"[^\w.]+", "-", part).strip("-") or "-" for part in (item.case.case, item.name))
         found, number = base, 2
         while found in self._taken:
             found, number = f"{base}-{number}", number + 1
@@ -266,8 +266,16 @@ def _story(item: Item, anchor: str) -> ET.Element:
         *(_query(query) for query in story.queries),
         el("ul", *(el("li", line) for line in story.processes)) if story.processes else None,
         _why(story.why, anchor) if story.why is not None else None,
+        el("div", {"class": "explorer"}),
         el(
-            "div", _picture(story, anchor), {"class": "wide picture", "tabindex": "0", "role": "group", "aria-label": "The picture"}
+            "details",
+            el("summary", "The whole picture"),
+            el(
+                "div",
+                _picture(story, anchor),
+                {"class": "wide picture", "tabindex": "0", "role": "group", "aria-label": "The picture"},
+            ),
+            {"class": "whole", "open": ""},
         ),
         el("details", el("summary", "The same as text"), el("pre", story_text(story, case_label(item.case), found.text))),
     ]
@@ -296,7 +304,7 @@ def _picture(story: Story, anchor: str) -> ET.Element:
         if child.tag in {"style", "defs"}:
             root.remove(child)
     for group in root.iter("g"):
-        group.set("id", f"{anchor}-step-{group.get('data-step')}")
+        group.set("id", f"{anchor}/{group.get('data-step')}")
     return root
 
 
@@ -309,42 +317,11 @@ def _hatching(told: Sequence[tuple[Item, str]]) -> ET.Element | None:
     return None
 
 
-# --------------------------------------------------------------------------------------------------------------- states
-
-
-def _states(story: Story) -> Any:
-    """What the script shows at each step.  Lists of pairs and no objects: a name that looks like a number keeps its place."""
-    steps = [{"line": f"{step.number}. {step_line(step)}", "state": _state(step.state)} for step in story.steps]
-    return {"loop": story.loop, "initial": _state(story.initial), "steps": steps}
-
-
-def _state(view: StateView) -> Any:
-    return {
-        "tables": [
-            {
-                "name": table.name,
-                "rows": [[row.label, _pairs(row.values)] for row in table.rows],
-                "versions": [[v.writer, v.kind, v.row.label, _pairs(v.row.values)] for v in table.versions],
-            }
-            for table in view.tables
-        ],
-        "processes": [
-            [
-                p.name,
-                [
-                    ["status", "waits" if p.waiting else p.status],
-                    ["step", p.step],
-                    ["transaction", p.transaction],
-                    ["waits for", p.waits_for],
-                    ["locks", ", ".join(p.locks)],
-                    ["variables", _pairs(p.variables)],
-                ],
-            ]
-            for p in view.processes
-        ],
-        "bound": view.bound,
-    }
-
-
-def _pairs(values: Values) -> list[list[str]]:
-    return [[name, value] for name, value in values]
+def _carried(item: Item) -> explorer.Document:
+    """What the explorer shows of a counterexample: all that the check has found of it, else the story alone."""
+    assert item.story is not None
+    assert item.result is not None
+    if item.result.explored:
+        found: explorer.Document = json.loads(item.result.explored)
+        return found
+    return explorer.told(item.story, case_label(item.case))
