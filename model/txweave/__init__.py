@@ -15,11 +15,24 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from txweave.api import Comparison, Model, Result, SpecError, Trace, Usage, Verdict, check, compare, load
+    from txweave.api import Comparison, Explorer, Model, Result, SpecError, Trace, Usage, Verdict, check, compare, explore, load
 
 __version__ = "0.1.0"
 
-__all__ = ["Comparison", "Model", "Result", "SpecError", "Trace", "Usage", "Verdict", "check", "compare", "load"]
+__all__ = [
+    "Comparison",
+    "Explorer",
+    "Model",
+    "Result",
+    "SpecError",
+    "Trace",
+    "Usage",
+    "Verdict",
+    "check",
+    "compare",
+    "explore",
+    "load",
+]
 
 
 def __getattr__(name: str) -> Any:

@@ -22,8 +22,8 @@ from xml.etree import ElementTree as ET
 
 from txweave.check import Options, prepare
 from txweave.collect import FIX, MODEL, STUDY, Choice, Selected, Usage, changed_model, check_properties, collect, suggestion
+from txweave.compare import BARE, Listener, Separation
 from txweave.compare import Comparison as Compared
-from txweave.compare import Listener, Separation
 from txweave.compare import compare as side_by_side
 from txweave.compose import Composer
 from txweave.notebook.running import running
@@ -40,18 +40,35 @@ from txweave.spec.load import load_fix, load_model, parse_fix, parse_model
 from txweave.spec.parameters import Value, show_value, with_settings
 from txweave.spec.text import SourceFile
 from txweave.trace import Trace as Run
-from txweave.verdict import Status
+from txweave.verdict import Limits, Status
 from txweave.view import StateDiff, StateView, Viewer, keys_of
 
 if TYPE_CHECKING:
+    from txweave.explorer.session import Session
     from txweave.graph import By, Graph
     from txweave.sql.program import BoundModel
     from txweave.system.ground import GroundSystem
 
-__all__ = ["Comparison", "Model", "Result", "SpecError", "Trace", "Usage", "Verdict", "check", "compare", "load"]
+__all__ = [
+    "Comparison",
+    "Explorer",
+    "Model",
+    "Result",
+    "SpecError",
+    "Trace",
+    "Usage",
+    "Verdict",
+    "check",
+    "compare",
+    "explore",
+    "load",
+]
 
 FixLike: TypeAlias = str | Path | syntax.Fix
 """A fix: the path of its file, its YAML as a text of several lines, or what has been read."""
+
+Alternative: TypeAlias = "FixLike | Iterable[FixLike] | Model"
+"""A composition to compare with: fixes that are added to a model's own, or another model."""
 
 Engine: TypeAlias = Literal["", "explicit", "z3", "both"]
 
@@ -345,6 +362,10 @@ class Trace:
         """
         save(self.picture(title, fold), path)
 
+    def explore(self, *against: Alternative, max_states: int | None = None, timeout: float | None = None) -> Explorer:
+        """Step through it, and leave it: see :func:`explore`."""
+        return explore(self, *against, max_states=max_states, timeout=timeout)
+
     def __len__(self) -> int:
         return len(self.story.steps)
 
@@ -552,6 +573,84 @@ class Comparison(Mapping[str, Result]):
         return _bundle(self.text, el("div", table(("", *self), cells), whole if self.separations else None))
 
 
+class Explorer:
+    """A run to step through and to leave: in a notebook, what :func:`explore` shows.
+
+    ``session`` answers what the widget asks, and can be asked without one.
+    """
+
+    def __init__(self, session: Session) -> None:
+        self.session = session
+        self._widget: Any = None
+
+    @property
+    def path(self) -> str:
+        """The path that is shown, as text."""
+        return self.session.text
+
+    def restore(self, path: str) -> None:
+        """Show another path, from its text.
+
+        Raises:
+            Usage: it is none, or a step of it is not possible here.
+        """
+        from txweave.explorer.path import PathError
+
+        try:
+            self.session.restore(path)
+        except PathError as error:
+            raise Usage(str(error)) from error
+        self._show()
+
+    def watch(self, sql: str) -> None:
+        """Evaluate a SELECT in every state, as a property would.
+
+        Raises:
+            SpecError: it is no query of the subset.
+            Usage: it is watched already.
+        """
+        self.session.watch(sql)
+        self._show()
+
+    def save(self, file: str | Path) -> Path:
+        """Write the path as a trace file (``*.trace.json``), which ``txweave show`` and ``txweave replay`` read.
+
+        Raises:
+            Usage: it has another name, or a part of the model stands in no file.
+        """
+        return self.session.save(file)
+
+    @property
+    def widget(self) -> Any:
+        """The widget itself, an ``anywidget``.
+
+        Raises:
+            Usage: anywidget is not installed.
+        """
+        if self._widget is None:
+            from txweave.explorer.widget import widget
+
+            self._widget = widget(self.session)
+        return self._widget
+
+    def _show(self) -> None:
+        if self._widget is not None:
+            self._widget.document = self.session.document()
+
+    def __repr__(self) -> str:
+        return self.path.rstrip()
+
+    def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> Any:
+        shown = self.widget._repr_mimebundle_(include=include, exclude=exclude)
+        # Where there is no kernel, the picture stays in the stored file.
+        data, more = shown if isinstance(shown, tuple) else (shown, {})
+        found = {**data, "text/plain": repr(self)}
+        story = self.session.story()
+        if story is not None:
+            found["image/svg+xml"] = picture(story, f"{story.name} · {self.session.heading}")
+        return found, more
+
+
 # ----------------------------------------------------------------------------------------------------------- what to do
 
 
@@ -666,7 +765,76 @@ def compare(
     return Comparison(result)
 
 
+def explore(
+    what: Model | Verdict | Trace | str | Path,
+    *against: Alternative,
+    scenario: str = "",
+    max_states: int | None = None,
+    timeout: float | None = None,
+) -> Explorer:
+    """Step through a counterexample, or from a model's initial state; take other moves, ask what can still break, compare.
+
+    Args:
+        what: A violated verdict or its trace; or a model, or what :func:`load` takes.
+        against: Compositions to compare the same interleaving with: fixes (or lists of fixes) that are added to the model's, or
+            models with fixes of their own.
+        scenario: The model's scenario, where it has several.
+        max_states: How many states a question may explore (default: half a million).
+        timeout: Seconds for a question (default: 30).
+
+    Raises:
+        SpecError: the model, or one to compare with, is wrong.
+        Usage: there is no counterexample, or several scenarios and none was chosen.
+    """
+    from txweave.explorer.beside import Other
+    from txweave.explorer.session import MAX_STATES, SECONDS, Session
+
+    shows, run = "", None
+    if isinstance(what, Verdict):
+        found = what.trace
+        if found is None:
+            raise Usage(f"{what.name} has no counterexample: {what.text}; explore the model itself")
+        what = found
+    if isinstance(what, Trace):
+        if scenario:
+            raise Usage("a counterexample is of one scenario already")
+        if what.model is None or what.run is None:
+            raise Usage("this counterexample came without its run: check the composition by itself")
+        model, run, shows = what.model, what.run, what.story.name
+    else:
+        model = _model(what)
+        model = model.scenario(scenario) if scenario else model
+    selected = model._selected()  # noqa: SLF001 - of this module
+    others: dict[str, Other] = {}
+    for item in against:
+        other = _against(model, item)
+        name = _composition(other)
+        if name in others or other == model:
+            raise Usage(f"{name} is compared with itself")
+        others[name] = Other(name, other._selected())  # noqa: SLF001 - of this module
+    limits = Limits(max_states=MAX_STATES if max_states is None else max_states, timeout=SECONDS if timeout is None else timeout)
+    return Explorer(Session(selected, _title(model, selected), run, shows, tuple(others.values()), limits))
+
+
 # -------------------------------------------------------------------------------------------------------------- helpers
+
+
+def _against(model: Model, item: Alternative) -> Model:
+    if isinstance(item, Model):
+        return item if item.chosen or len(item.scenarios) == 1 or not model.chosen else item.scenario(model.chosen)
+    single = (str, Path, syntax.Fix)
+    return model.with_fix(*([item] if isinstance(item, single) else item))
+
+
+def _composition(model: Model) -> str:
+    """What a model is called among others: its fixes and settings."""
+    names = [fix.name.value for fix in model.fixes] + [f"{name}={show_value(value)}" for name, value in model.settings]
+    return " + ".join(names) or BARE
+
+
+def _title(model: Model, selected: Selected) -> str:
+    with_ = _composition(model)
+    return selected.case.scenario + (f" with {with_}" if with_ != BARE else "")
 
 
 def _model(source: Model | str | Path) -> Model:

@@ -48,9 +48,8 @@ class Options:
 
     ``properties``: only these (empty: all).  ``timeout``: seconds for a whole case.  ``max_depth``: steps, for Z3.
     ``strict``: what lint finds is an error.  ``reduction``: large state spaces are reduced, for properties that allow it.
-    ``explore``: look around counterexamples, for a page that lets its reader do so.
-    ``today``: the day on which known violations may be past their last (default: the
-    clock's, UTC).
+    ``explore``: look around counterexamples, for a page whose reader may do so.
+    ``today``: the day on which known violations may be past their last (default: the clock's, UTC).
     """
 
     engine: str = ""

@@ -68,7 +68,7 @@ class Possible:
             self._actions.setdefault((id(action.action), action.params), []).append(action)
         self._moves: dict[State, tuple[Move, ...]] = {}
 
-    def reference(self, state: State) -> reference.State:
+    def whole(self, state: State) -> reference.State:
         """A state as the reference interpreter has it."""
         found = dict(self.system.fixed)
         found.update({(cell.function, cell.args): value for cell, value in zip(self.system.cells, state, strict=True)})
@@ -88,7 +88,7 @@ class Possible:
         """
         found = self._moves.get(state)
         if found is None:
-            steps = [self._found(state, step) for step in reference.successors(self.system.system, self.reference(state))]
+            steps = [self._found(state, step) for step in reference.successors(self.system.system, self.whole(state))]
             told = [step_of(self.viewer, 0, action, state, after) for action, after in steps]
             labels = _labels(told)
             found = tuple(Move(a, after, t, label) for (a, after), t, label in zip(steps, told, labels, strict=True))
@@ -118,7 +118,7 @@ class Possible:
     def rows(self, item: Property, state: State) -> tuple[Row, ...]:
         """The rows of a property's query (of its ``whenever``) in a state, once each."""
         assert item.rows is not None
-        return tuple(dict.fromkeys(reference.rows(self.system.system, item.rows, self.reference(state))))
+        return tuple(dict.fromkeys(reference.rows(self.system.system, item.rows, self.whole(state))))
 
     def truths(self, item: GroundProperty, states: Sequence[State], loop: int | None = None) -> tuple[Truth, ...]:
         """What is true of a property in each state of a path from the initial one; ``loop`` as in a trace."""
@@ -142,7 +142,7 @@ class Possible:
         since = self.owed(item, states)
         for_ever = [row for row in since[-1] if all(row in owed for owed in since[loop:])] if loop is not None else []
         for number, owed in enumerate(since):
-            words = ", ".join(f"since {f'step {first}' if first else 'the start'}" for first in dict.fromkeys(owed.values()))
+            words = "since " + " and ".join(f"step {first}" if first else "the start" for first in dict.fromkeys(owed.values()))
             if loop is not None and number >= loop and for_ever:
                 found.append(Truth("broken", "never answered", self._shown(for_ever)))
             else:
@@ -160,7 +160,7 @@ class Possible:
             if item.goal is None:
                 owed = {row: first for row, first in owed.items() if row in here}
             else:
-                met = reference.rows(self.system.system, item.goal, self.reference(state))
+                met = reference.rows(self.system.system, item.goal, self.whole(state))
                 owed = {row: first for row, first in owed.items() if row not in met}
             found.append(dict(owed))
         return found
@@ -174,7 +174,7 @@ class Possible:
 
     def stuck(self, state: State) -> bool:
         """Whether no process can ever move again by itself, however much time passes, and not all have finished."""
-        if reference.finished(self.system.system, self.reference(state)):
+        if reference.finished(self.system.system, self.whole(state)):
             return False
         waiting, seen = [state], {state}
         while waiting:

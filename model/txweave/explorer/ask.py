@@ -57,8 +57,9 @@ def ask(possible: Possible, trace: Trace, at: int, name: str, limits: Limits) ->
         return Answer("unknown", f"not known: {verdict.reason}{limit}")
     bounds = f", truncated at {', '.join(verdict.truncated)}" if verdict.truncated else ""
     states = f"{outcome.states:,} state{'' if outcome.states == 1 else 's'}"
-    return Answer("no", f"no: none of the {states} from here on breaks it{bounds}" if item.kind != "leads_to" else
-                  f"no: every run from here on answers it ({states}{bounds})")  # fmt: skip
+    if item.kind == "leads_to":
+        return Answer("no", f"no: every run from here on answers it ({states}{bounds})")
+    return Answer("no", f"no: none of the {states} from here on breaks it{bounds}")
 
 
 def _yes(trace: Trace, at: int) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import pairwise
 
 from txweave.check import prepare
 from txweave.collect import Selected
@@ -49,16 +50,19 @@ class Other:
         aligned = [align(here, steps[a:b]) for here, a, b in zip(told, run.marks, run.marks[1:], strict=False)]
         views = [viewer.view(run.at(mark)) for mark in run.marks]
         every = [self.possible.truths(item, run.trace().states) for item in system.properties]
+        pairs = [(item.name, one) for item, one in zip(system.properties, every, strict=True)]
         return {
             "name": self.name,
             "initial": explorer.state(views[0]),
-            "patches": [explorer.patch(old, new) for old, new in zip(views, views[1:], strict=False)],
+            "patches": [explorer.patch(old, new) for old, new in pairwise(views)],
             "steps": [[[_words(step) for step in item.there], item.same] for item in aligned],
-            "truths": [[[p.name, explorer.truth(one[mark])] for p, one in zip(system.properties, every, strict=True)] for mark in run.marks],
+            "truths": [[[name, explorer.truth(one[mark])] for name, one in pairs] for mark in run.marks],
+            **explorer.outlines(self.selected.case),
             "parts": list(obstacles(viewer, run, actions[followed])) if followed < len(actions) else None,
-        }  # fmt: skip
+        }
 
 
 def _words(step: StoryStep) -> str:
     said = step.note or (step.outcome if step.outcome != "ok" else "")
-    return f"{step.actor or 'time'}: {step.step or step.action}" + (f" ({said})" if said else "")
+    returned = "".join(f", {name} = {value}" for name, value in step.returned)
+    return f"{step.actor or 'time'}: {step.step or step.action}{f' ({said})' if said else ''}{returned}"

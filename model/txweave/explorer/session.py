@@ -105,10 +105,7 @@ class Session:
         """Do what a message says, and reply; whatever goes wrong is in the reply."""
         number = message.get("id")
         try:
-            what = message.get("do")
-            if what not in self._does:
-                raise Usage(f"the explorer cannot do {what!r}{suggestion(str(what), self._does)}")
-            return {"id": number, **self._does[what](message)}
+            return {"id": number, **self._does.get(str(message.get("do")), self._unknown)(message)}
         except (PathError, Usage) as error:
             return {"id": number, "error": str(error)}
         except SpecError as error:
@@ -120,6 +117,10 @@ class Session:
         except Exception as error:  # noqa: BLE001 - an error that is not shown is lost: a widget has no console
             where = traceback.format_exc(limit=-3)
             return {"id": number, "error": f"internal error: {type(error).__name__}: {error}\n{where}"}
+
+    def _unknown(self, message: Mapping[str, Any]) -> dict[str, Any]:
+        what = message.get("do")
+        raise Usage(f"the explorer cannot do {what!r}{suggestion(str(what), self._does)}")
 
     # ------------------------------------------------------------------------------------------------------ what it is
 
@@ -242,7 +243,11 @@ class Session:
         """
         path, of = paths.read(self.possible, text)
         reply = self._go(path, 0 if path.shows else None)
-        return reply if of in {"", self.heading} else {**reply, "note": f"the path was written for {of}; every step of it is possible here"}
+        return (
+            reply
+            if of in {"", self.heading}
+            else {**reply, "note": f"the path was written for {of}; every step of it is possible here"}
+        )
 
     def _save(self, message: Mapping[str, Any]) -> dict[str, Any]:
         return {"saved": str(self.save(str(message.get("file", ""))))}

@@ -27,13 +27,13 @@ def _kind() -> type:
     except ImportError as error:
         raise Usage("the explorer needs anywidget: pip install 'txweave[jupyter]'") from error
 
-    class ExplorerWidget(anywidget.AnyWidget):  # type: ignore[misc]
+    class ExplorerWidget(anywidget.AnyWidget):
         """What it shows is ``document``; questions and answers are messages."""
 
         _esm = explorer.module()
         _css = explorer.stylesheet()
         document = traitlets.Dict().tag(sync=True)
-        kept = traitlets.List().tag(sync=True)
+        kept: traitlets.List[dict[str, str]] = traitlets.List().tag(sync=True)
 
         def __init__(self, session: Session) -> None:
             super().__init__(document=session.document())

@@ -228,18 +228,23 @@ export class Explorer {
   reveal() {
     const row = this.path.querySelector("[aria-current]"), list = this.path.querySelector(".twx-steps");
     if (!row || !list) return;
-    const top = row.offsetTop - list.offsetTop, bottom = top + row.offsetHeight;
+    const top = row.offsetTop, bottom = top + row.offsetHeight;
     if (top < list.scrollTop) list.scrollTop = top - ROW;
     else if (bottom > list.scrollTop + list.clientHeight) list.scrollTop = bottom - list.clientHeight + ROW;
   }
 
-  // Ask the backend; what goes wrong is shown.
-  async ask(message) {
-    if (this.busy) return null;
+  // Ask the backend, one question after the other; what goes wrong is shown.
+  ask(message) {
+    const whole = { at: this.at, ...message };
+    this.asked = (this.asked || Promise.resolve()).then(() => this.answered(whole));
+    return this.asked;
+  }
+
+  async answered(message) {
     this.busy = true;
     this.root.setAttribute("aria-busy", "true");
     try {
-      const reply = await this.backend.ask({ at: this.at, ...message });
+      const reply = await this.backend.ask(message);
       this.tell(reply.note || "", "note");
       return reply;
     } catch (error) {
@@ -365,11 +370,12 @@ export class Explorer {
   drawRow(at, lanes) {
     const { shown } = this, step = at ? shown.steps[at - 1] : null;
     const broken = this.brokenAt(at), looping = shown.loop !== null && at > shown.loop;
-    const kinds = ["twx-row", looping ? "twx-looping" : "", broken ? "twx-broken" : "", shown.common < at ? "twx-mine" : ""];
+    const told = broken.length && (!shown.property || broken.includes(shown.property));
+    const kinds = ["twx-row", looping ? "twx-looping" : "", told ? "twx-broken" : "", shown.common < at ? "twx-mine" : ""];
     const note = step ? this.summary(step) : [];
     const differs = this.beside && at > 0 && (at < this.beside.states.length ? !this.beside.steps[at - 1][1] : at === this.beside.states.length ? "parts" : false);
-    const mark = differs === "parts" ? "✂" : differs ? "≠" : broken ? "✗" : "";
-    const why = differs === "parts" ? "the two part here" : differs ? "goes otherwise there" : broken ? `broken: ${broken}` : undefined;
+    const mark = differs === "parts" ? "✂" : differs ? "≠" : broken.length ? "✗" : "";
+    const why = differs === "parts" ? "the two part here" : differs ? "goes otherwise there" : broken.length ? `broken: ${broken.join(", ")}` : undefined;
     return el("button", {
       type: "button", class: kinds.filter(Boolean).join(" "), "data-at": at, "data-key": `row ${at}`, tabindex: at === this.at ? 0 : -1,
       "aria-current": at === this.at ? "step" : undefined, onclick: () => this.go(at),
@@ -393,13 +399,26 @@ export class Explorer {
     return returned.length ? [returned.map(([name, value]) => `${name} = ${value}`).join(", ")] : [];
   }
 
-  // The names of what is broken in a state.
+  // A step in one line.
+  words(at) {
+    const step = at ? this.shown.steps[at - 1] : null;
+    if (!step) return "the initial state";
+    const said = step.note || (step.outcome === "ok" ? "" : step.outcome);
+    return `${step.actor || "time"}: ${step.step}${said ? ` (${said})` : ""}${step.returned.map(([name, value]) => `, ${name} = ${value}`).join("")}`;
+  }
+
+  brokenNow(at) {
+    const { truths, properties } = this.shown;
+    return truths[at] ? properties.filter((_, index) => truths[at][index].status === "broken").map(({ name }) => name) : [];
+  }
+
+  // The names of what is broken in a state and was not in the one before.
   brokenAt(at) {
-    const truths = (this.shown.truths || [])[at];
-    if (!truths) return this.shown.property && this.shown.loop === null && at === this.last ? this.shown.property : "";
-    const names = truths.map((truth, index) => truth.status === "broken" ? this.shown.properties[index].name : "").filter(Boolean);
-    if (!names.length && this.shown.property && this.shown.loop === null && at === this.last) return this.shown.property;
-    return names.join(", ");
+    const { truths, properties, property, loop } = this.shown;
+    const ends = property && loop === null && at === this.last;
+    const now = truths && truths[at], before = truths && at ? truths[at - 1] : null;
+    const names = now ? properties.map(({ name }, n) => now[n].status === "broken" && !(before && before[n].status === "broken") ? name : "").filter(Boolean) : [];
+    return names.length ? names : ends ? [property] : [];
   }
 
   // A stretch of every lane: a line while the process lives, a bar while its transaction is open, hatched while it waits.
@@ -443,7 +462,7 @@ export class Explorer {
       const here = list.querySelector("[aria-current]");
       list.scrollTop = scrolled.get(list.dataset.name) || 0;
       if (here) {
-        const top = here.offsetTop - list.offsetTop;
+        const top = here.offsetTop;
         if (top < list.scrollTop || top + 22 > list.scrollTop + list.clientHeight) list.scrollTop = Math.max(0, top - 44);
       }
     }
@@ -529,15 +548,15 @@ export class Explorer {
     const seen = process.variables.filter(([name, value]) => !nothing.has(value) || !nothing.has(earlier.get(name)));
     const body = el("details", { open, ontoggle: event => { this.opened.set(key, event.target.open); } },
       el("summary", { "data-key": `process ${key}` }, this.chip(process.name), " ", pills, running && process.step ? el("code", { class: "twx-place" }, process.step) : null),
-      this.drawOutline(process, key),
+      this.drawOutline(process, key, side === "b " ? this.beside : this.shown),
       seen.length ? el("div", { class: "twx-variables" }, seen.map(([name, value]) => el("span", {}, `${name} = `, change(earlier.get(name), value)))) : null,
       process.locks.length ? el("div", { class: "twx-dim" }, `locks ${process.locks.join(", ")}`) : null);
     return el("div", { class: `twx-process ${changed ? "twx-changed" : ""}` }, body);
   }
 
   // Where the process is in its procedure.
-  drawOutline(process, key) {
-    const procedures = new Map(this.shown.outlines || []), roles = new Map(this.shown.roles || []);
+  drawOutline(process, key, shown) {
+    const procedures = new Map(shown.outlines || []), roles = new Map(shown.roles || []);
     const name = process.procedure || (roles.get(process.role) || [])[0];
     const steps = procedures.get(name);
     if (!steps) return process.step ? el("div", { class: "twx-dim" }, `${process.procedure}.${process.step}`) : null;
@@ -557,17 +576,18 @@ export class Explorer {
     const step = at && at <= followed ? beside.steps[at - 1] : null;
     const apart = at > followed;
     const truths = beside.truths[there].map(([name, truth]) => truth.status === "broken" ? name : "").filter(Boolean);
-    const label = shown.heading;
+    const label = shown.heading, broken = name => el("span", { class: "twx-pill twx-crashed" }, `✗ ${name}`);
     return el("section", { class: "twx-section", "aria-label": "Side by side" },
       apart || (at === followed && beside.parts && beside.parts.length) ? el("div", { class: "twx-parting" },
         el("b", {}, apart && at > followed + 1 ? `They parted after step ${followed}.` : apart ? "Here the two part." : "They part at the next step."),
         el("ul", {}, (beside.parts || []).map(words => el("li", {}, words)))) : null,
       el("div", { class: "twx-sides" },
-        el("div", { class: "twx-side" }, el("h4", {}, label), this.drawTables(before, now), this.drawProcesses(before, now, "a ")),
+        el("div", { class: "twx-side" }, el("h4", {}, label), el("p", { class: "twx-dim" }, this.words(at), this.brokenNow(at).map(broken)),
+          this.drawTables(before, now), this.drawProcesses(before, now, "a ")),
         el("div", { class: `twx-side ${apart ? "twx-stale" : ""}` }, el("h4", {}, beside.name),
           el("p", { class: "twx-dim" }, apart ? `as it was after step ${followed}` : step ? (step[0].length ? step[0].join("; ") : "has no such step") : "the initial state",
             step && !step[1] ? el("span", { class: "twx-pill twx-warn" }, "otherwise") : null,
-            truths.map(name => el("span", { class: "twx-pill twx-crashed" }, `✗ ${name}`))),
+            truths.map(broken)),
           this.drawTables(was, state, apart ? null : now), this.drawProcesses(was, state, "b "))));
   }
 

@@ -1,8 +1,8 @@
 """Results as one HTML page that needs no network: verdicts as tables, counterexamples as pictures with their states step by step.
 
 The page is built as a tree of elements, so that nothing a specification says becomes markup.  It is complete without scripts; the
-script adds the filter and the explorer, which is that of the notebooks.  A content security policy names the script and the stylesheet by their hashes: the
-browser runs nothing else and loads nothing.
+script adds the filter and the explorer, which is that of the notebooks.  A content security policy names the script and the
+stylesheet by their hashes: the browser runs nothing else and loads nothing.
 """
 
 from __future__ import annotations
