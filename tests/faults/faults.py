@@ -2108,3 +2108,51 @@ fault(
     "whole = value // by",
     WORDS + "by_cases",
 )
+
+SELECTED = "semantics/test_insert_select.py::test_"
+
+fault(
+    "insert-select",
+    "what-was-read-is-not-kept",
+    "an INSERT … SELECT that waits has what it has read",
+    "semantics/inserts.py",
+    "state.write(waiting.value(ctx.world, ctx.role, table, column), (ctx.process,), value)",
+    "state.write(waiting.value(ctx.world, ctx.role, table, column), (ctx.process,), x.NULL)",
+    SELECTED + "what_it_has_read_is_kept",
+)
+fault(
+    "insert-select",
+    "condition-looked-at-again",
+    "an INSERT … SELECT looks at its condition once",
+    "semantics/statements.py",
+    "            if resumed or drawn:\n                found = insert_selected",
+    "            if resumed:\n                found = insert_selected",
+    SELECTED + "two_who_find_no_row_meet_at_the_key",
+)
+fault(
+    "pauses",
+    "insert-select-in-one-step",
+    "others may come between the snapshot of an INSERT … SELECT and its row",
+    "semantics/inserts.py",
+    "if ctx.pause(statement).late:",
+    "if False:",
+    SELECTED + "others_may_come_between_its_snapshot_and_its_row",
+)
+fault(
+    "pauses",
+    "ids-and-rows-in-one-step",
+    "others may come between an exact id and its row",
+    "semantics/pauses.py",
+    "drawn = self._drawn(role, locks)",
+    "drawn = False",
+    "semantics/test_serial_exact.py::test_others_may_come_between_an_id_and_its_row",
+)
+fault(
+    "pauses",
+    "picking-in-one-step",
+    "others may come between the snapshot of a locking subquery and its locks",
+    "semantics/pauses.py",
+    "            return query.source.source, query.source.table, query.where",
+    "            return None if isinstance(statement, tree.Update) else (query.source.source, query.source.table, query.where)",
+    QUEUE + "others_may_come_between_its_snapshot_and_its_locks",
+)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field, fields, is_dataclass
+from dataclasses import dataclass, field, fields, is_dataclass, replace
 from math import prod
 
 from txweave.semantics.relations import Reader, Relations
@@ -215,6 +215,20 @@ def limited_values(statement: tree.Statement) -> list[tree.ScalarQuery]:
 def inner_join_only(source: tree.From | None) -> bool:
     """Whether a FROM clause has no outer join."""
     return not any(isinstance(n, tree.Join) and n.kind == "left" for n in walk(source))
+
+
+def one_row(statement: tree.Insert) -> tuple[tree.Insert, tuple[str, ...]] | None:
+    """INSERT … SELECT where the query has one row, as an INSERT of that row; and the columns whose values come from tables.
+
+    None where such a value is a timestamp: values are kept while the statement stands, and do not grow old.
+    """
+    assert statement.query is not None
+    pairs = list(zip(statement.columns, statement.query.outputs, strict=True))
+    read = {c for c, output in pairs if any(isinstance(n, tree.ColumnRef | tree.Query) for n in walk(output.expression))}
+    if any(column in read and output.expression.type.kind == "timestamp" for column, output in pairs):
+        return None
+    row = tuple(None if column in read else output.expression for column, output in pairs)
+    return replace(statement, query=None, rows=(row,)), tuple(sorted(read))
 
 
 MOST_LIMITED = 3

@@ -15,17 +15,13 @@ from txweave.semantics.terms import Branch
 from txweave.sql import program as bound
 from txweave.sql import tree
 from txweave.system import expr as x
-from txweave.system.expr import Expr
+from txweave.system.expr import Expr, Local
 
 
-def insert_select(ctx: Context, node: bound.Execute, statement: tree.Insert, state: State) -> list[Outcome]:
-    """INSERT … SELECT: the n-th row of the result goes to the n-th free slot.
-
-    Abstract ids are interchangeable, so the order does not matter; exact ones are taken in the order of the query.
-    """
+def results_of(ctx: Context, statement: tree.Insert, state: State) -> list[tuple[tuple[Local, ...], Expr, Branch]]:
+    """What the query of an INSERT … SELECT may return: parameters, their condition, and the rows."""
     query, storage = statement.query, ctx.world.storage
     assert query is not None
-    table, name = storage.schema.tables[statement.table], statement.table
     branches = ctx.relations(state).rows(query, ctx.env(state))
     if len(branches) > 1:
         ctx.world.report.error(
@@ -35,20 +31,19 @@ def insert_select(ctx: Context, node: bound.Execute, statement: tree.Insert, sta
             "write the outer side as a subquery",
         )
         return []
-    found: list[Outcome] = []
     limit = limit_of(query, storage.sizes)
-    for branch in branches:
-        choices = [((), x.TRUE, branch)] if limit is None else results.limited(ctx, branch, query.order_by, limit)
-        for params, guard, chosen in choices:
-            for outcome in _insert_branch(ctx, node, statement, table, name, state, chosen):
-                found.append(outcome.given(guard, params))
-    return found
+    if limit is None:
+        return [((), x.TRUE, branch) for branch in branches]
+    return [found for branch in branches for found in results.limited(ctx, branch, query.order_by, limit)]
 
 
-def _insert_branch(
-    ctx: Context, node: bound.Execute, statement: tree.Insert, table: tree.Table, name: str, state: State, branch: Branch
-) -> list[Outcome]:
-    storage, exact = ctx.world.storage, name in ctx.world.storage.exact
+def insert_rows(ctx: Context, node: bound.Execute, statement: tree.Insert, state: State, branch: Branch) -> list[Outcome]:
+    """Insert all rows of the result at once: the n-th row goes to the n-th free slot.
+
+    Abstract ids are interchangeable, so the order does not matter; exact ones are taken in the order of the query.
+    """
+    name = statement.table
+    table, storage, exact = ctx.world.storage.schema.tables[name], ctx.world.storage, name in ctx.world.storage.exact
     if statement.on_conflict is not None and statement.on_conflict.sets is not None:
         ctx.world.report.error(
             "M416",
@@ -72,7 +67,7 @@ def _insert_branch(
         ties = x.exists((*branch.locals, *other.locals), tied)
         found.append(out(ties, state, f"INSERT … SELECT gives ids to rows in no certain order ({name})"))
         branch = selected = replace(branch, condition=x.conj(branch.condition, x.neg(ties)))
-    values = _branch_values(ctx, statement, branch, state)
+    values = branch_values(ctx, statement, branch, state)
     skip: frozenset[str] = frozenset()
     if statement.on_conflict is not None:
         arbiters = [u for u in table.uniques if statement.on_conflict.unique in (None, u.name)]
@@ -84,7 +79,7 @@ def _insert_branch(
                 continue
             duplicate, busy = unique_conflicts(ctx, state, table, unique, NOWHERE, values)
             other = rename(branch)
-            others = _branch_values(ctx, statement, other, state)
+            others = branch_values(ctx, statement, other, state)
             equal = [x.conj(ctx.world.terms.not_null(values[c]), x.equal(values[c], others[c])) for c in unique.columns]
             earlier = x.exists(other.locals, x.conj(other.condition, precedes(other, branch), *equal))
             taken.append(x.disj(duplicate, earlier))
@@ -92,7 +87,7 @@ def _insert_branch(
         some = x.exists(branch.locals, x.conj(branch.condition, x.disj(*waits)))
         found.append(out(some, state, f"INSERT … SELECT waits for a key ({name})"))
         branch = replace(branch, condition=x.conj(branch.condition, x.neg(x.disj(*taken)), x.neg(some)))
-        values = _branch_values(ctx, statement, branch, state)
+        values = branch_values(ctx, statement, branch, state)
     # A row that ON CONFLICT leaves out takes a number all the same.
     numbered = selected if exact else branch
     slot = x.local(name, name)
@@ -159,7 +154,7 @@ def _insert_branch(
     return found
 
 
-def _branch_values(ctx: Context, statement: tree.Insert, branch: Branch, state: State) -> dict[str, Expr]:
+def branch_values(ctx: Context, statement: tree.Insert, branch: Branch, state: State) -> dict[str, Expr]:
     """Column values of the row that a result row becomes."""
     given = dict(zip(statement.columns, branch.columns, strict=True))
     env = ctx.env(state)

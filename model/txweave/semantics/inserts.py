@@ -1,16 +1,17 @@
-"""INSERT … VALUES, with RETURNING and ON CONFLICT."""
+"""INSERT … VALUES, with RETURNING and ON CONFLICT; INSERT … SELECT of one row."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
 from txweave.semantics import waiting
 from txweave.semantics.constraints import ALL, KEYS, NOWHERE, PARENTS, VALUES, check_row, unique_conflicts
-from txweave.semantics.context import Context, walk
+from txweave.semantics.context import Context, one_row, single_row, walk
 from txweave.semantics.in_place import Going, claim, find_parents
-from txweave.semantics.insert_select import insert_select
+from txweave.semantics.insert_select import branch_values, insert_rows, results_of
 from txweave.semantics.outcome import Outcome, failed, ok, out
+from txweave.semantics.relations import rename
 from txweave.semantics.symbolic import State
 from txweave.semantics.terms import Env
 from txweave.sql import program as bound
@@ -19,12 +20,17 @@ from txweave.system import expr as x
 from txweave.system.expr import Expr, Local
 
 
-def row_values(ctx: Context, statement: tree.Insert, row: tuple[tree.Expr | None, ...], env: Env) -> dict[str, Expr]:
-    """The values of a new row by column; missing ones are defaults."""
+def row_values(
+    ctx: Context, statement: tree.Insert, row: tuple[tree.Expr | None, ...], env: Env, known: Mapping[str, Expr] | None = None
+) -> dict[str, Expr]:
+    """The values of a new row by column: ``known`` ones, then those of the statement; missing ones are defaults."""
     given = dict(zip(statement.columns, row, strict=True))
     values: dict[str, Expr] = {}
     for column in ctx.world.storage.schema.tables[statement.table].columns:
         if column.serial:
+            continue
+        if known is not None and column.name in known:
+            values[column.name] = known[column.name]
             continue
         expression = given.get(column.name)
         if expression is None:
@@ -34,14 +40,19 @@ def row_values(ctx: Context, statement: tree.Insert, row: tuple[tree.Expr | None
 
 
 def insert(
-    ctx: Context, node: bound.Execute, statement: tree.Insert, state: State, start: int = 0, *, drawn: bool = False
+    ctx: Context,
+    node: bound.Execute,
+    statement: tree.Insert,
+    state: State,
+    start: int = 0,
+    *,
+    drawn: bool = False,
+    given: Mapping[str, Expr] | None = None,
 ) -> list[Outcome]:
-    """All outcomes of an INSERT, from its row number ``start`` on: those before are written, and it has waited or paused then.
+    """All outcomes of an INSERT … VALUES from its row ``start`` on: it has waited or paused there, with those before written.
 
-    ``drawn``: it has taken the exact id of that row already.
+    ``drawn``: it has taken the exact id of that row already.  ``given``: values of columns that a query has read.
     """
-    if statement.query is not None:
-        return insert_select(ctx, node, statement, state)
     table = ctx.world.storage.schema.tables[statement.table]
     simple = not any(isinstance(n, tree.ScalarQuery | tree.Exists | tree.InQuery) for n in walk(statement.rows))
     stops = simple and not table.foreign_keys
@@ -57,7 +68,7 @@ def insert(
     for number, row in enumerate(statement.rows[start:], start):
         following: list[Going] = []
         for guard, params, current, slots in going:
-            values = row_values(ctx, statement, row, snapshot)
+            values = row_values(ctx, statement, row, snapshot, given)
             redo_allowed = stops or (simple and number == 0)
             origin = current if stops else ctx.world.storage.after_taking(state, current, table.name)
             twice = _any_of(earlier, slots)
@@ -83,6 +94,62 @@ def insert(
                 note = "stops with some of its rows written, and goes on later"
                 ended.append(Outcome(f"pause row {number + 1}", guard, stopped, "pauses", params, note=note))
     return [*ended, *find_parents(ctx, node, statement, state, going, inserted, earlier, start)]
+
+
+def insert_select(ctx: Context, node: bound.Execute, statement: tree.Insert, state: State) -> list[Outcome]:
+    """All outcomes of an INSERT … SELECT, from its start.
+
+    One row is inserted as by VALUES: it may wait for keys and parents, and what it has read is kept meanwhile.
+    """
+    assert statement.query is not None
+    found: list[Outcome] = []
+    alone = one_row(statement)
+    single = single_row(ctx.world.storage.schema, statement.query) and alone is not None
+    for params, guard, branch in results_of(ctx, statement, state):
+        one = x.equal(x.count(branch.locals, branch.condition), x.const(1)) if alone is not None else x.FALSE
+        if not single:
+            found.extend(o.given(x.conj(guard, x.neg(one)), params) for o in insert_rows(ctx, node, statement, state, branch))
+        if alone is None:
+            continue
+        plain, read = alone
+        row = rename(branch)
+        values = branch_values(ctx, statement, row, state)
+        given = {column: values[column] for column in read}
+        whole = x.conj(guard, one, row.condition)
+        for outcome in insert(ctx, node, plain, state, given=given):
+            found.append(_with_values(ctx, statement.table, given, outcome).given(whole, (*params, *row.locals)))
+        if ctx.pause(statement).late:
+            note = "has its snapshot, and goes on later"
+            stands = _with_values(ctx, statement.table, given, Outcome("pause row 0", x.TRUE, state, "pauses", note=note))
+            found.append(stands.given(whole, (*params, *row.locals)))
+        if single:
+            none: Going = (x.conj(guard, x.neg(one)), params, state, (x.NULL,))
+            found.extend(find_parents(ctx, node, plain, state, [none], set()))
+    return found
+
+
+def insert_selected(ctx: Context, node: bound.Execute, statement: tree.Insert, state: State, *, drawn: bool) -> list[Outcome]:
+    """The same after a wait or a pause with nothing inserted."""
+    alone = one_row(statement)
+    assert alone is not None
+    plain, read = alone
+    given = {column: x.apply(waiting.value(ctx.world, ctx.role, statement.table, column), ctx.process) for column in read}
+    cleared = state.copy()
+    waiting.clear(ctx, cleared)
+    return [
+        _with_values(ctx, statement.table, given, outcome)
+        for outcome in insert(ctx, node, plain, cleared, drawn=drawn, given=given)
+    ]
+
+
+def _with_values(ctx: Context, table: str, given: Mapping[str, Expr], outcome: Outcome) -> Outcome:
+    """The outcome, with what the statement has read where it goes on from there."""
+    if outcome.exit not in ("redo", "pause row 0", "pause drawn 0") or not given:
+        return outcome
+    state = outcome.state.copy()
+    for column, value in given.items():
+        state.write(waiting.value(ctx.world, ctx.role, table, column), (ctx.process,), value)
+    return replace(outcome, state=state)
 
 
 def _any_of(earlier: Callable[[Expr], Expr], slots: tuple[Expr, ...]) -> Callable[[Expr], Expr]:

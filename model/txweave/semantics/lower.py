@@ -157,7 +157,7 @@ class Lowering:
         unknown = [
             name
             for name, function in self.functions.functions.items()
-            if function.about[0] in ("variable", "rowvalue", "kept") and self._inferred(name)
+            if function.about[0] in ("variable", "rowvalue", "kept", "value") and self._inferred(name)
         ]
         actions = [action for process in processes for action in process.actions]
         sizes = {**self.sizes, **self.counts}

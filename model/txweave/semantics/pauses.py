@@ -34,7 +34,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from txweave.semantics.constraints import unique_keys
-from txweave.semantics.context import Pause, keyed, limit_of, single_row, table_sources, walk
+from txweave.semantics.context import Pause, keyed, limit_of, one_row, single_row, table_sources, walk
 from txweave.semantics.picking import picked
 from txweave.semantics.rowwise import MOST_ROWS, outermost_subqueries
 from txweave.semantics.storage import CONFLICTS, Use
@@ -114,13 +114,16 @@ class Pauses:
         drawn = self._drawn(role, locks)
         if not (late or partly or drawn):
             return Pause()
-        if isinstance(statement, tree.Insert) and statement.query is None and not late:
+        alone = self._selects_one(statement)
+        plain = statement if alone is None else alone
+        if isinstance(plain, tree.Insert) and plain.query is None and (not late or alone is not None):
             # It is stopped between two rows, unless it looks for parents afterwards, and between its row and the parents.
-            rows = self._between(role, [lock for lock in locks if lock.table == statement.table])
-            children = bool(self.schema.tables[statement.table].foreign_keys)
-            several = drawn and len(statement.rows) > 1
-            known = not outermost_subqueries(*(value for row in statement.rows for value in row))
+            rows = self._between(role, [lock for lock in locks if lock.table == plain.table])
+            children = bool(self.schema.tables[plain.table].foreign_keys)
+            several = drawn and len(plain.rows) > 1
+            known = not outermost_subqueries(*(value for row in plain.rows for value in row))
             return Pause(
+                late,
                 partly=rows and not children and known,
                 parents=partly and children,
                 drawn=drawn and known,
@@ -184,7 +187,7 @@ class Pauses:
                 yield from self._written(role, statement, self._many(statement.table, statement.where, statement.source))
             case tree.Insert():
                 definition = self.schema.tables[statement.table]
-                several = statement.query is not None or len(statement.rows) > 1
+                several = self._selects_one(statement) is None and (statement.query is not None or len(statement.rows) > 1)
                 if statement.table in self.exact:
                     yield Lock(statement.table, DRAW, "wait", several)
                 if unique_keys(definition):
@@ -318,6 +321,13 @@ class Pauses:
         if isinstance(statement, tree.Update | tree.Delete) and statement.using is None:
             return statement.source, statement.table, statement.where
         return None
+
+    def _selects_one(self, statement: tree.Statement) -> tree.Insert | None:
+        """An INSERT … SELECT of at most one row, as an INSERT … VALUES."""
+        if not isinstance(statement, tree.Insert) or statement.query is None or not single_row(self.schema, statement.query):
+            return None
+        alone = one_row(statement)
+        return None if alone is None else alone[0]
 
     def _locking(self, statement: tree.Statement) -> tree.Query | None:
         """The query that locks a statement's rows, where there is one."""

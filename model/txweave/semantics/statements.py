@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 
 from txweave.semantics import results, waiting
-from txweave.semantics.context import Context, limit_of, limited_values, single_row
+from txweave.semantics.context import Context, limit_of, limited_values, one_row, single_row
 from txweave.semantics.in_place import keys_resumed, parents_resumed
-from txweave.semantics.inserts import insert, row_values
+from txweave.semantics.inserts import insert, insert_select, insert_selected, row_values
 from txweave.semantics.locking import Locking
 from txweave.semantics.outcome import Outcome, out
 from txweave.semantics.picking import Picking, picked
@@ -60,9 +60,9 @@ def _plain(ctx: Context, node: bound.Execute, state: State, resumed: str, *, dra
     statement = node.statement
     match statement:
         case tree.Insert() if resumed in ("parents", "pause parents"):
-            found = parents_resumed(ctx, node, statement, state)
+            found = parents_resumed(ctx, node, _plain_insert(statement), state)
         case tree.Insert() if resumed == "keys":
-            found = keys_resumed(ctx, node, statement, state)
+            found = keys_resumed(ctx, node, _plain_insert(statement), state)
         case tree.Update() if resumed in ("parents", "pause parents"):
             found = Writing(ctx, node, statement).parents_resumed(state)
         case tree.Select(query) if not any(lock.sources for lock in query.locks):
@@ -73,10 +73,21 @@ def _plain(ctx: Context, node: bound.Execute, state: State, resumed: str, *, dra
             found = Picking(ctx, node, pick).outcomes(state, resumed)
         case tree.Update() | tree.Delete():
             found = Writing(ctx, node, statement).outcomes(state, resumed)
+        case tree.Insert() if statement.query is not None:
+            if resumed or drawn:
+                found = insert_selected(ctx, node, statement, state, drawn=drawn)
+            else:
+                found = insert_select(ctx, node, statement, state)
         case tree.Insert():
             number = resumed.rpartition(" ")[2]
             found = insert(ctx, node, statement, state, int(number) if number else 0, drawn=drawn)
     return found
+
+
+def _plain_insert(statement: tree.Insert) -> tree.Insert:
+    """An INSERT whose one row is written already."""
+    alone = None if statement.query is None else one_row(statement)
+    return statement if alone is None else alone[0]
 
 
 def _ghost(ctx: Context, statement: tree.Statement, outcome: Outcome) -> list[Outcome]:

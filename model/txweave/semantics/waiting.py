@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from txweave.semantics.context import Context, World
+from txweave.semantics.context import UNKNOWN, Context, World
 from txweave.semantics.storage import CONFLICTS, MODES
 from txweave.semantics.symbolic import State
 from txweave.system import expr as x
@@ -136,6 +136,12 @@ def unclaimed(world: World, state: State, table: str, row: Expr, role: str, othe
     return x.conj(mine, x.disj(*(x.equal(state.read(name, other), x.const(n)) for n in range(1, number + 1))))
 
 
+def value(world: World, role: str, table: str, column: str) -> str:
+    """The function: what an INSERT … SELECT has read for a column of its row and stands with; NULL when it does not."""
+    about = ("value", role, table, column)
+    return world.functions.declare(f"{role}.~value.{table}.{column}", [role], UNKNOWN, None, about)
+
+
 def begin_wait(ctx: Context, state: State, other: Expr) -> None:
     """The process waits for ``other``'s transaction to end."""
     state.write(blocker(ctx.world, ctx.role), (ctx.process,), other)
@@ -204,7 +210,7 @@ def clear(ctx: Context, state: State) -> None:
         function = functions[name]
         if function.params[:1] != (ctx.role,):
             continue
-        if function.about[0] in ("at", "blocker", "wants", "put", "claimed"):
+        if function.about[0] in ("at", "blocker", "wants", "put", "claimed", "value"):
             state.write(name, (ctx.process,), x.NULL)
         elif function.about[0] in ("todo", "kept"):
             initial = x.const(function.initial)
