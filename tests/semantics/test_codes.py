@@ -62,6 +62,11 @@ FIXTURES = {
     "M420": text(["SELECT v FROM t", "commit"], data="INSERT INTO t (k, v) VALUES (1, 0), (1, 1);"),
     "M421": text([{"sql": "SELECT v FROM t", "into": "n", "within": "30 s"}, "commit"], tick="7 s"),
     "M422": text(["INSERT INTO c (w) SELECT v FROM t", "commit"], schema=C, bounds=SOME, serial="exact"),
+    "M424": text(
+        ["INSERT INTO c (k, w) VALUES (1, 1) ON CONFLICT (k) DO UPDATE SET w = 2 WHERE excluded.id IS NOT NULL", "commit"],
+        schema=C.replace("k INTEGER REFERENCES t (k)", "k INTEGER UNIQUE REFERENCES t (k)"),
+        bounds=SOME,
+    ),
     "M423": text(["UPDATE t SET v = 1 WHERE k IN (SELECT k FROM t LIMIT 1 FOR UPDATE SKIP LOCKED)", "commit"]),
 }
 

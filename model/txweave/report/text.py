@@ -263,6 +263,9 @@ class Writer:
             parts.append((f"{broken} with errors", "bold red"))
         if not parts and items:
             parts.append(("all as expected", "green"))
+        empty = sum(not (r.properties or r.errors or r.failures) for r in results)
+        if empty:
+            parts.append(("nothing was checked: there is no property", "yellow"))
         known = sum(p.known is not None for p in items)
         if known:
             parts.append((_counted(known, "known violation", "known violations"), "yellow"))

@@ -134,4 +134,10 @@ CODES: dict[str, tuple[str, str]] = {
         "UPDATE job SET n = 1 WHERE id IN (SELECT id FROM job WHERE n = 0 LIMIT 1 FOR UPDATE SKIP LOCKED)",
         "UPDATE job SET n = 1 WHERE id = (SELECT id FROM job WHERE n = 0 LIMIT 1 FOR UPDATE SKIP LOCKED)",
     ),
+    "M424": _code(
+        "An id that no row gets",
+        "A row that is left to ON CONFLICT has taken an id from the sequence. Abstract ids are those of rows: it has none.",
+        "INSERT INTO u (name) VALUES ('ann') ON CONFLICT (name) DO UPDATE SET last_try = excluded.id",
+        "serial: exact       # in the model: ids are numbers then",
+    ),
 }

@@ -123,13 +123,17 @@ def infer_domains(functions: Functions, unknown: Iterable[str], actions: Iterabl
         )
     changed = True
     rounds = 0
+    growing: list[str] = []
     while changed:
+        if rounds > 200:
+            # Of those that still grow, the ones that grow by themselves; the others only take their values.
+            itself = [name for name in growing if name in x.functions_in(bodies[name])]
+            raise UnboundedError((itself or growing)[0])
         changed = False
         rounds += 1
+        growing.clear()
         values.memo.clear()
         for name in names:
-            if rounds > 200:
-                raise UnboundedError(name)
             found = values.known[name]
             for body in bodies[name]:
                 try:
@@ -139,6 +143,7 @@ def infer_domains(functions: Functions, unknown: Iterable[str], actions: Iterabl
             if found != values.known[name]:
                 values.known[name] = found
                 changed = True
+                growing.append(name)
     for name in names:
         listed, sorts = values.known[name]
         plain = tuple(sorted((v for v in listed if v is not None), key=lambda v: (str(type(v)), v)))

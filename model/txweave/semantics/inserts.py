@@ -378,9 +378,7 @@ def _conflict_update(
 
     def column(source: str, wanted: str) -> Expr:
         if source == "excluded":
-            if table.serial is not None and wanted == table.serial.name:
-                return slot if name in storage.exact else row
-            return values[wanted]
+            return slot if table.serial is not None and wanted == table.serial.name else values[wanted]
         return storage.column(state, name, wanted, row, ctx.process, ctx.role)
 
     env = ctx.env(state).with_columns(column)

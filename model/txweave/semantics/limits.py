@@ -25,7 +25,14 @@ def refuse(model: bound.BoundModel, scenario: syntax.Scenario, report: Report) -
     rekeyed: set[tuple[str, str]] = set()
     for role in scenario.roles:
         for statement in statements_of(model, role):
-            _statement(model.schema, statement, report, sizes, ghost=any(statement is other for other in ghosts))
+            _statement(
+                model.schema,
+                statement,
+                report,
+                sizes,
+                ghost=any(statement is other for other in ghosts),
+                exact=model.source.serial == "exact",
+            )
             if isinstance(statement, tree.Update):
                 rekeyed.update((statement.table, column) for column, _ in statement.sets)
             if model.source.serial == "exact" and isinstance(statement, tree.Insert):
@@ -54,7 +61,9 @@ def refuse(model: bound.BoundModel, scenario: syntax.Scenario, report: Report) -
                 _query(model.schema, node, report, sizes, outermost=False)
 
 
-def _statement(schema: tree.Schema, statement: tree.Statement, report: Report, sizes: Mapping[str, int], *, ghost: bool) -> None:
+def _statement(
+    schema: tree.Schema, statement: tree.Statement, report: Report, sizes: Mapping[str, int], *, ghost: bool, exact: bool
+) -> None:
     outer = statement.query if isinstance(statement, tree.Select | tree.Insert) else None
     chosen: tree.Query | None = None
     try:
@@ -76,6 +85,8 @@ def _statement(schema: tree.Schema, statement: tree.Statement, report: Report, s
                 "a subquery used as a value may return several rows",
                 "name one row by its key, or aggregate (MIN, MAX, COUNT)",
             )
+    if isinstance(statement, tree.Insert) and statement.on_conflict is not None and not exact:
+        _no_excluded_id(schema.tables[statement.table], statement, report)
     sets = statement.sets if isinstance(statement, tree.Update) else None
     if isinstance(statement, tree.Insert) and statement.on_conflict is not None:
         sets = statement.on_conflict.sets
@@ -103,6 +114,15 @@ def _statement(schema: tree.Schema, statement: tree.Statement, report: Report, s
             report.error(
                 "M418", statement.span, "RETURNING a column of a joined table is not modelled", "return columns of the target"
             )
+
+
+def _no_excluded_id(table: tree.Table, statement: tree.Insert, report: Report) -> None:
+    """An abstract id is that of a row: one that was taken for a row that is not inserted is none."""
+    serial = "" if table.serial is None else table.serial.name
+    for node in walk(statement.on_conflict):
+        if isinstance(node, tree.ColumnRef) and (node.source, node.column) == ("excluded", serial):
+            message = f"excluded.{node.column} is an id that no row gets"
+            report.error("M424", node.span or statement.span, message, "write `serial: exact` in the model")
 
 
 def _only_whether(statement: tree.Statement, query: tree.Query) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 from txweave.spec import syntax
@@ -215,4 +216,8 @@ def _domain(model: syntax.Model, domain: syntax.Domain, report: Report) -> None:
     if name not in known:
         start = len(owner) + 1
         message = f"the procedure '{owner}' has no variable '{name}'"
-        report.error("S117", domain.target.span(start), message, did_you_mean(name, known))
+        remedy = did_you_mean(name, known)
+        table = re.compile(rf"CREATE\s+TABLE\s+(IF\s+NOT\s+EXISTS\s+)?\"?{re.escape(owner)}\b", re.IGNORECASE)
+        if any(table.search(text.value) for text in model.schema):
+            remedy = f"a table is called {owner} too: give the procedure another name"
+        report.error("S117", domain.target.span(start), message, remedy)

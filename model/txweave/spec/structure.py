@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable
 from functools import cache
 from importlib import resources
@@ -97,6 +98,10 @@ def check_structure(
         if not any(path != shape and path[: len(shape)] == shape for shape in shapeless):
             teller.tell(error, node)
     return not errors
+
+
+_STATEMENT = re.compile(r"(select|insert|update|delete|with)\s", re.IGNORECASE)
+"""How SQL begins that stands where a word is expected."""
 
 
 class _Teller:
@@ -204,6 +209,8 @@ class _Teller:
             shown = node.text.value
             remedy = did_you_mean(shown, words)
             listed = "expected: " + ", ".join(words)
+            if _STATEMENT.match(shown):
+                remedy, listed = "", "write {sql: …} for a statement"
             remedy = f"{remedy} {listed}" if remedy.startswith("did you mean") and len(words) > 1 else remedy or listed
             self.error(
                 "S104",

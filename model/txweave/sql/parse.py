@@ -66,7 +66,7 @@ class Reader:
         if isinstance(value, list):
             return list(value)
         if value:
-            self.refuse("Q302", node, f"{argument} of {type(node).__name__} is not in the SQL subset here")
+            self.refuse("Q302", node, f"{argument} of {_class_words(node)} is not in the SQL subset here")
         return []
 
     def skip(self, node: exp.Expr, *arguments: str) -> None:
@@ -132,7 +132,7 @@ class Reader:
         Raises:
             Refused: always.
         """
-        name, words, known = CONSTRUCTS.get(type(node).__name__, (type(node).__name__, (), ""))
+        name, words, known = CONSTRUCTS.get(type(node).__name__, (_class_words(node), (), ""))
         if isinstance(node, exp.Anonymous):
             name = f"the function {str(node.this).lower()}()"
             words = (str(node.this),)
@@ -154,7 +154,7 @@ class Reader:
                     continue
                 if value is False and (type(node).__name__, argument) in FALSE_IS_ABSENT:
                     continue
-                name, words, remedy = ARGUMENTS.get(argument, (f"{argument} of {type(node).__name__}", (), ""))
+                name, words, remedy = ARGUMENTS.get(argument, (f"{argument} of {_class_words(node)}", (), ""))
                 inner = value[0] if isinstance(value, list) else value
                 if words and self._has(words):
                     where: object = self.word(*words)
@@ -475,3 +475,8 @@ def _compare_words(reader: Reader, added: tuple[str, ...]) -> None:
 def is_reserved(name: str) -> bool:
     """Whether PostgreSQL keeps the word for itself, so that an unquoted name cannot be it."""
     return name.upper() in RESERVED
+
+
+def _class_words(node: exp.Expr) -> str:
+    """What a node is called that has no name of its own here: the words of its class."""
+    return re.sub(r"(?<=[a-z])(?=[A-Z])", " ", type(node).__name__).lower()

@@ -52,7 +52,7 @@ STATEMENTS = {
 }
 
 CONSTRUCTS: dict[str, tuple[str, tuple[str, ...], str]] = {
-    "Union": ("UNION", ("UNION",), "write two properties, or OR in the WHERE"),
+    "Union": ("UNION", ("UNION",), "write two properties, OR in the WHERE, or two statements"),
     "Intersect": ("INTERSECT", ("INTERSECT",), "write EXISTS"),
     "Except": ("EXCEPT", ("EXCEPT",), "write NOT EXISTS"),
     "With": ("WITH (a common table expression)", ("WITH",), "write it in front of the whole statement, or as a derived table"),
