@@ -123,29 +123,38 @@ def simulate(
 @click.argument("model")
 @changing
 @click.option("--scenario", metavar="NAME", help="Which one, if the model has several.")
-@click.option("--format", "form", type=click.Choice(["dot", "graphml", "json"]), default="dot", help="Default: dot.")
-@click.option("--limit", type=click.IntRange(min=1), metavar="N", help="States at most (default: 250 for dot, else 20,000).")
+@click.option(
+    "--by", multiple=True, metavar="COLUMN", help="Group the states: table.column, role.status or role.step. May be given again."
+)
+@click.option("--format", "form", type=click.Choice(["dot", "svg", "graphml", "json"]), default="dot", help="Default: dot.")
+@click.option(
+    "--limit", type=click.IntRange(min=1), metavar="N", help="States at most (default: 250 for dot without --by, else 20,000)."
+)
 @click.option("-o", "--output", metavar="FILE", help="Write to a file.")
 def graph(
     model: str,
     fixes: tuple[str, ...],
     settings: tuple[tuple[str, str], ...],
     scenario: str | None,
+    by: tuple[str, ...],
     form: str,
     limit: int | None,
     output: str | None,
 ) -> None:
-    """The explored states and transitions as a graph."""
+    """The explored states and transitions as a graph.
+
+    With --by states that agree on these columns are one node. A picture (--format svg) needs Graphviz, which
+    pip install 'txweave[jupyter]' brings, and is refused where nobody could read it.
+    """
+    from txweave.cli.terminal import usage
     from txweave.collect import Choice
-    from txweave.graph import TooManyStates, render_graph
+    from txweave.graph import render_graph
     from txweave.view import keys_of
 
     bound, system = prepared(model, scenario, Choice(fixes=fixes, settings=settings))
-    most = limit or (250 if form == "dot" else 20_000)
-    try:
-        text = render_graph(system, keys_of(bound), form, most)
-    except TooManyStates as error:
-        raise click.UsageError(str(error)) from error
+    most = limit or (250 if form == "dot" and not by else 20_000)
+    with usage():
+        text = render_graph(system, keys_of(bound), form, most, by)
     if output is None:
         click.echo(text, nl=False)
         return

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from xml.etree import ElementTree as ET
 
 from txweave.collect import Usage
@@ -22,9 +25,24 @@ def layered(dot: str, title: str) -> str:
         import pygraphviz
     except ImportError as error:
         raise Usage("a picture of a graph needs Graphviz: pip install 'txweave[jupyter]' (or pygraphviz)") from error
-    drawn = pygraphviz.AGraph(string=dot).draw(format="svg", prog="dot")
+    with _silent():
+        drawn = pygraphviz.AGraph(string=dot).draw(format="svg", prog="dot")
     assert isinstance(drawn, bytes)
     return _themed(drawn.decode("utf-8"), title)
+
+
+@contextmanager
+def _silent() -> Iterator[None]:
+    """Nothing that C libraries write to standard error: the wheel's font library complains of the system's configuration."""
+    kept = os.dup(2)
+    null = os.open(os.devnull, os.O_WRONLY)
+    try:
+        os.dup2(null, 2)
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(null)
 
 
 def _themed(text: str, title: str) -> str:

@@ -6,7 +6,7 @@ was taken step by step on the reference interpreter.
 """
 
 from txweave.why.different import different
-from txweave.why.explain import explain
 from txweave.why.order import calm
+from txweave.why.reasons import explain
 
 __all__ = ["calm", "different", "explain"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 from txweave.report.story import Reason
@@ -18,6 +19,9 @@ MOST = 3
 
 LONG = 160
 """A condition is cut to so many characters."""
+
+_TARGET = re.compile(r'(?:INSERT INTO|UPDATE|DELETE FROM) "?(\w+)"?')
+"""The table that a statement writes, in the text that the checker itself has made of it."""
 
 WORDS = {"done": "is done", "failed": "has failed", "crashed": "has crashed", "hung": "hangs", "idle": "has not begun"}
 
@@ -156,9 +160,9 @@ class Blocked:
         for action in self.viewer.system.actions:
             changed = {self.reads.tables_of.get(update.function) for update in action.action.updates}
             info = action.action.info
-            if action.actor is not None and action.kind == "step" and info.sql and changed & set(tables) and info.looked != ():
-                verb = info.sql.split(None, 1)[0].upper()
-                if verb in {"INSERT", "UPDATE", "DELETE"}:
+            if action.actor is not None and action.kind == "step" and changed & set(tables):
+                target = _TARGET.match(info.sql)
+                if target is not None and target.group(1) in tables:
                     writers.setdefault(action.actor, {})[info.step.partition("[")[0]] = None
         if not writers:
             return f" No process writes {' or '.join(tables)}."
