@@ -212,7 +212,10 @@ def test_a_path_is_text_and_back(make) -> None:
 
 def test_a_path_of_something_else_says_so() -> None:
     session = race()
-    assert "written for two_requests with a fix" in does(session, "restore", text=session.text.replace("two_requests", "two_requests with a fix"))["note"]
+    assert (
+        "written for two_requests with a fix"
+        in does(session, "restore", text=session.text.replace("two_requests", "two_requests with a fix"))["note"]
+    )
 
 
 GOOD = """txweave path 1
@@ -324,7 +327,12 @@ properties:
 def test_what_is_owed_from_before_counts() -> None:
     session = tw.explore(LOST).session
     for _ in range(2):
-        does(session, "take", at=len(session.path), label=next(m.label for m in session.possible.moves(session.path.trace.states[-1]) if "lose" in m.label))
+        does(
+            session,
+            "take",
+            at=len(session.path),
+            label=next(m.label for m in session.possible.moves(session.path.trace.states[-1]) if "lose" in m.label),
+        )
     statuses = [[truth["status"] for truth in line] for line in session.document()["truths"]]
     assert statuses == [["owed", "not now"]] * 3, "the job is not new any more, and its answer is still owed"
     reply = does(session, "ask", at=2, property="answered")
@@ -332,7 +340,12 @@ def test_what_is_owed_from_before_counts() -> None:
     assert does(session, "ask", at=2, property="can_finish")["words"] == "yes: it is broken here"
     done = tw.explore(LOST).session
     for _ in range(2):
-        does(done, "take", at=len(done.path), label=next(m.label for m in done.possible.moves(done.path.trace.states[-1]) if "work" in m.label))
+        does(
+            done,
+            "take",
+            at=len(done.path),
+            label=next(m.label for m in done.possible.moves(done.path.trace.states[-1]) if "work" in m.label),
+        )
     assert [truth["status"] for truth in done.document()["truths"][-1]] == ["holds", "possible"]
     assert does(done, "ask", at=2, property="answered")["answer"] == "no"
 
@@ -348,7 +361,9 @@ def test_watch_expressions() -> None:
     count, running = session.document()["watches"]
     assert (count["columns"], count["rows"]) == (["count"], [[["0"]]] * 3 + [[["1"]]] * 3 + [[["0"]]])
     assert running["rows"][0] == []
-    assert running["rows"][1:] == [[["request 1", "0"]]] * 6, "a variable that nothing reads any more is kept for whoever watches it"
+    assert running["rows"][1:] == [[["request 1", "0"]]] * 6, (
+        "a variable that nothing reads any more is kept for whoever watches it"
+    )
     assert (session.text, session.path.shows) == (before, RACE)
     assert [item["name"] for item in session.document()["properties"]] == [RACE, "one_active_backfill", LASSO]
     assert "watched already" in refused(session, "watch", at=0, sql="SELECT count(*) FROM backfill WHERE NOT completed")

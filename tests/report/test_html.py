@@ -1,4 +1,4 @@
-"""The page as a browser reads it: html5lib parses as the HTML standard says."""
+"""The page as a browser reads it: html5lib parses as the HTML standard says.  What its script does is in tests/browser."""
 
 from __future__ import annotations
 
@@ -6,16 +6,14 @@ import base64
 import hashlib
 import json
 import re
-import shutil
-import subprocess
 from dataclasses import replace
-from pathlib import Path
 from xml.etree import ElementTree as ET
 
 import html5lib
 import pytest
 
 import report_samples as samples
+from txweave.report import explorer
 from txweave.report.html import render
 from txweave.report.text import Style
 from txweave.view import Row, TableState
@@ -82,7 +80,7 @@ def test_the_policy_lets_only_the_pages_own_script_and_style_through() -> None:
     def hashed(text: str) -> str:
         return "'sha256-" + base64.b64encode(hashlib.sha256(text.encode()).digest()).decode() + "'"
 
-    scripts = [e.text or "" for e in every(root, "script") if not e.get("type")]
+    scripts = [e.text or "" for e in every(root, "script") if e.get("type") == "module"]
     styles = [e.text or "" for e in every(root, "style")]
     assert re.findall(r"script-src ([^;]*)", policy) == [hashed(text) for text in scripts]
     assert re.findall(r"style-src ([^;]*)", policy) == [hashed(text) for text in styles]
@@ -115,12 +113,12 @@ def test_each_outcome(kind: str, title: str, classes: list[str]) -> None:
 def test_a_verdict_leads_to_its_counterexample() -> None:
     root = page(samples.EVERYTHING)
     found = {words(link): link.get("href") for table in every(root, "div", "verdicts") for link in every(table, "a")}
-    assert found["✗ violated (7)"] == "#as_written-taken_once"
-    (section,) = [e for e in every(root, "section", "story") if e.get("id") == "as_written-taken_once"]
+    assert found["✗ violated (7)"] == "#as_written/taken_once"
+    (section,) = [e for e in every(root, "section", "story") if e.get("id") == "as_written/taken_once"]
     assert "After step 7, the query has a row that must never be." in words(section)
     told = samples.story()
     names = [group.get("id") for group in every(section, "g")]
-    assert names == [f"as_written-taken_once-step-{step.number}" for step in told.steps], "each step can be linked to"
+    assert names == [f"as_written/taken_once/{step.number}" for step in told.steps], "each step can be linked to"
     for step in told.steps:
         assert step.step in words(section)
     assert "SELECT id FROM job" in words(section)
@@ -150,13 +148,25 @@ def test_everything_whatever_the_terminal_is_told() -> None:
 def test_the_states_of_each_step() -> None:
     found = states(page(samples.VIOLATED))
     told = samples.story()
-    assert list(found) == ["as_written-taken_once"]
-    assert len(found["as_written-taken_once"]["steps"]) == len(told.steps)
-    for step, shown in zip(told.steps, found["as_written-taken_once"]["steps"], strict=True):
-        (table,) = shown["state"]["tables"]
-        (rows,) = [t.rows for t in step.state.tables]
-        assert table["rows"] == [[row.label, [list(pair) for pair in row.values]] for row in rows]
-        assert [p[0] for p in shown["state"]["processes"]] == [p.name for p in step.state.processes]
+    assert list(found) == ["as_written/taken_once"]
+    shown = found["as_written/taken_once"]
+    assert shown == explorer.told(told, "as_written"), "without more it is the story alone"
+    assert len(shown["steps"]) == len(told.steps)
+    before = [told.initial, *(step.state for step in told.steps)]
+    for step, old, shown_step in zip(told.steps, before, shown["steps"], strict=False):
+        patch = shown_step["patch"]
+        (now,), (was,) = step.state.tables, old.tables
+        assert [table["rows"] for _, table in patch["tables"]] == (
+            [] if now == was else [[[row.label, [list(pair) for pair in row.values]] for row in now.rows]]
+        )
+        moved = [p.name for p, q in zip(step.state.processes, old.processes, strict=True) if p != q]
+        assert [process["name"] for _, process in patch["processes"]] == moved
+
+
+def test_what_a_check_found_around_a_counterexample_is_carried() -> None:
+    document = {**explorer.told(samples.story(), "here"), "moves": [[]]}
+    bad = replace(samples.BAD, explored=json.dumps(document))
+    assert states(page(samples.report(samples.case("as_written", bad)))) == {"as_written/taken_once": document}
 
 
 # --------------------------------------------------------------------------------------------------------------- hostile
@@ -213,82 +223,14 @@ def test_nothing_that_a_specification_says_is_markup() -> None:
     said = "".join(root.itertext())
     assert said.count(SHOWN) > 15, "all of it is shown"
     (item,) = states(root).values()
-    (table,) = item["steps"][0]["state"]["tables"]
+    ((_, table),) = item["steps"][0]["patch"]["tables"]
     assert table == {"name": MARKUP, "rows": [[MARKUP, [[MARKUP, MARKUP]]]], "versions": []}, "the script gets it as it is"
 
 
 def test_names_that_are_alike_are_told_apart() -> None:
     cases = [samples.case(name, samples.BAD) for name in ("a b", "a-b", "a_b")]
     names = [e.get("id") for e in every(page(samples.report(*cases)), "section", "story")]
-    assert names == ["a-b-taken_once", "a-b-taken_once-2", "a_b-taken_once"]
-    step = samples.case("a", replace(samples.BAD, name="b-step-3"), samples.BAD)
+    assert names == ["a-b/taken_once", "a-b/taken_once-2", "a_b/taken_once"]
+    step = samples.case("a", replace(samples.BAD, name="b/3"), samples.BAD)
     names = [e.get("id") for e in every(page(samples.report(step)), "section", "story")]
-    assert names[0] == "a-b-step3", "not like the third step of a property b"
-
-
-# --------------------------------------------------------------------------------------------------------- in a browser
-
-BROWSER = shutil.which("chromium") or shutil.which("google-chrome")
-
-
-def browse(path: Path, anchor: str, tmp_path: Path) -> tuple[ET.Element, str]:
-    """The page after its script has run, and what the browser's console says."""
-    assert BROWSER is not None, "no Chromium here: install chromium"
-    flags = ["--headless", "--no-sandbox", "--disable-gpu", f"--user-data-dir={tmp_path / 'profile'}", "--enable-logging=stderr"]
-    command = [BROWSER, *flags, "--dump-dom", f"{path.as_uri()}#{anchor}"]
-    done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=120)
-    console = "\n".join(line for line in done.stderr.splitlines() if "CONSOLE" in line)
-    return html5lib.parse(done.stdout, namespaceHTMLElements=False), console
-
-
-@pytest.mark.parametrize("report", [samples.EVERYTHING, hostile()], ids=["everything", "hostile"])
-def test_a_link_to_a_step_shows_its_state(report, tmp_path: Path) -> None:
-    path = tmp_path / "report.html"
-    path.write_text(render(report), encoding="utf-8")
-    anchor = next(e.get("id") for e in reversed(every(page(report), "section", "story")))
-    root, console = browse(path, f"{anchor}-step-1", tmp_path)
-    assert console == ""
-    (section,) = [e for e in every(root, "section", "story") if e.get("id") == anchor]
-    (box,) = every(section, "div", "states")
-    assert words(box).startswith("◀ ▶ 1. ")
-    assert every(box, "table")
-    assert not every(root, "img")
-    (bar,) = every(root, "p", "scripted")
-    assert bar.get("hidden") is None, "the filter is there where it works"
-
-
-DRIVER = """
-const key = name => document.body.dispatchEvent(new KeyboardEvent("keydown", { key: name, bubbles: true }));
-for (const name of ["ArrowRight", "ArrowRight", "ArrowRight", "ArrowLeft"]) key(name);
-const filter = document.getElementById("filter");
-filter.value = "calm TAKEN_once";
-filter.dispatchEvent(new Event("input"));
-"""
-"""What a reader does: three steps forward (the first is to the initial state), one back; then something to look for."""
-
-
-def test_the_arrow_keys_step_and_the_filter_hides(tmp_path: Path) -> None:
-    text = render(samples.EVERYTHING)
-    assert text.count("</body>") == 1
-    driven = re.sub(r'<meta http-equiv="Content-Security-Policy"[^>]*>', "", text).replace(
-        "</body>", f"<script>{DRIVER}</script></body>"
-    )
-    path = tmp_path / "report.html"
-    path.write_text(driven, encoding="utf-8")
-    root, console = browse(path, "as_written-taken_once", tmp_path)
-    assert console == ""
-    sections = {e.get("id"): e for e in every(root, "section", "story")}
-    (box,) = every(sections["as_written-taken_once"], "div", "states")
-    assert words(box).startswith("◀ ▶ 1. ")
-    assert len(every(root, "rect", "here")) == 1, "the step is marked in the picture"
-    assert {name for name, e in sections.items() if e.get("hidden") is None} == {"calm-taken_once"}
-
-
-def test_the_browser_runs_no_script_but_the_pages_own(tmp_path: Path) -> None:
-    path = tmp_path / "report.html"
-    foreign = '<script>document.body.id = "foreign"</script>'
-    path.write_text(render(samples.VIOLATED).replace("</body>", f"{foreign}</body>"), encoding="utf-8")
-    root, console = browse(path, "", tmp_path)
-    assert every(root, "body")[0].get("id") is None
-    assert "Content Security Policy" in console
-    assert every(root, "div", "states"), "the page's own script ran"
+    assert names[0] == "a/b-3", "not like the third step of a property b"

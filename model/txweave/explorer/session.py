@@ -86,7 +86,6 @@ class Session:
         self.earlier: list[Path] = []
         self.other: Other | None = None
         self._does: dict[str, Callable[[Mapping[str, Any]], dict[str, Any]]] = {
-            "open": lambda _: {"at": len(self.original) if not self.path.shows else 0},
             "take": self._take,
             "original": lambda _: self._go(self.original),
             "undo": self._undo,

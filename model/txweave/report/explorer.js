@@ -75,8 +75,8 @@ export class PageBackend {
   constructor(carried) {
     this.live = false;
     this.kept = [];
-    this.original = { ...carried, common: carried.steps.length, original: carried.steps.length, undo: false };
-    this.document = this.original;
+    this.first = { ...carried, common: carried.steps.length, original: carried.steps.length, undo: false };
+    this.document = this.first;
     this.earlier = [];
   }
 
@@ -92,7 +92,7 @@ export class PageBackend {
     return { at };
   }
 
-  open() { return { at: 0 }; }
+  original() { return this.go(this.first, this.first.steps.length); }
   text() { return { text: pathText(this.document) }; }
   take({ at, label }) { return this.aside(at, label); }
 
@@ -116,26 +116,26 @@ export class PageBackend {
       else if (pair && pair[1] === "loop") loop = pair[2];
       else throw new Error(`this is no line of a path: ${line}`);
     }
-    const count = shown.steps.length, first = this.original.steps;
-    const given = pathText(this.original).trim().split("\n").slice(2 + count + (this.original.property ? 1 : 0)).join();
+    const count = shown.steps.length;
+    const given = pathText(this.first).trim().split("\n").slice(2 + count + (this.first.property ? 1 : 0)).join();
     if (shown.aside) {
       if (shows || loop) throw new Error("this page does not carry what the path is said to show: a notebook does");
-      return { ...this.aside(count - 1, shown.steps[count - 1]), ...(of && of !== this.original.heading ? { note: `the path was written for ${of}` } : {}) };
+      return { ...this.aside(count - 1, shown.steps[count - 1]), ...(of && of !== this.first.heading ? { note: `the path was written for ${of}` } : {}) };
     }
-    const whole = count === first.length;
-    if ((shows && (shows !== this.original.property || !whole)) || (loop && (`loop: ${loop}` !== given || !whole))) {
+    const whole = count === this.first.steps.length;
+    if ((shows && (shows !== this.first.property || !whole)) || (loop && (`loop: ${loop}` !== given || !whole))) {
       throw new Error("the path does not show here what it says that it shows");
     }
-    const reply = whole ? this.go(this.original, 0) : this.go(this.cut(count, []), count);
-    return of && of !== this.original.heading ? { ...reply, note: `the path was written for ${of}` } : reply;
+    const reply = whole ? this.go(this.first, 0) : this.go(this.cut(count, []), count);
+    return of && of !== this.first.heading ? { ...reply, note: `the path was written for ${of}` } : reply;
   }
 
   followed(shown, label) {
     const at = shown.steps.length;
     if (shown.aside) throw new Error(`step ${at + 1}: this page carries what is one step beside the counterexample, and no more: a notebook goes on`);
-    const mine = this.original.steps[at];
+    const mine = this.first.steps[at];
     if (mine && mine.label === label) return { steps: [...shown.steps, label] };
-    const other = ((this.original.moves || [])[at] || []).find(move => move.label === label);
+    const other = ((this.first.moves || [])[at] || []).find(move => move.label === label);
     if (!other) throw new Error(`step ${at + 1}: not possible here, or not carried by this page: ${label}`);
     return { steps: [...shown.steps, label], aside: true };
   }
@@ -143,19 +143,19 @@ export class PageBackend {
   aside(at, label) {
     if (this.document.steps.length > at && this.document.steps[at].label === label) return { at: at + 1 };
     if (this.document.common < at) throw new Error("this page does not carry what follows: a notebook goes on");
-    const first = this.original.steps[at];
-    if (first && first.label === label) return this.go(this.original, at + 1);
-    const move = ((this.original.moves || [])[at] || []).find(one => one.label === label);
+    const mine = this.first.steps[at];
+    if (mine && mine.label === label) return this.go(this.first, at + 1);
+    const move = ((this.first.moves || [])[at] || []).find(one => one.label === label);
     if (!move || !move.patch) throw new Error("this page does not carry where this leads: a notebook does");
     return this.go(this.cut(at, [move]), at + 1);
   }
 
   cut(at, more) {
-    const { original } = this, truths = original.truths && original.truths.slice(0, at + 1);
+    const { first } = this, truths = first.truths && first.truths.slice(0, at + 1);
     for (const move of more) if (truths) truths.push(move.truths || null);
     return {
-      ...original, property: "", broken: "", loop: null, steps: [...original.steps.slice(0, at), ...more], truths,
-      moves: original.moves && [...original.moves.slice(0, at + 1), ...more.map(() => null)], common: at,
+      ...first, property: "", broken: "", loop: null, steps: [...first.steps.slice(0, at), ...more], truths,
+      moves: first.moves && [...first.moves.slice(0, at + 1), ...more.map(() => null)], common: at,
     };
   }
 }

@@ -3,6 +3,8 @@
 
 const carried = JSON.parse(document.getElementById("states").textContent);
 const stories = new Map();
+// What the filter looks through: what is there without scripts.
+const texts = new Map([...document.querySelectorAll(".verdicts tbody tr, .story, main > section > ul > li")].map(one => [one, one.textContent.toLowerCase()]));
 let current = null;
 
 for (const [id, path] of Object.entries(carried)) {
@@ -19,7 +21,7 @@ for (const [id, path] of Object.entries(carried)) {
   for (const group of section.querySelectorAll("g[data-step]")) {
     group.addEventListener("click", async () => {
       const { backend } = explorer, at = Number(group.dataset.step);
-      if (backend.document !== backend.original) await explorer.change({ do: "restore", text: pathText(backend.original) });
+      if (backend.document !== backend.first) await explorer.change({ do: "restore", text: pathText(backend.first) });
       explorer.go(at);
     });
   }
@@ -62,8 +64,7 @@ for (const element of document.querySelectorAll(".scripted")) element.hidden = f
 document.getElementById("filter").addEventListener("input", event => {
   const words = event.target.value.toLowerCase().split(/\s+/).filter(Boolean);
   let shown = 0;
-  for (const element of document.querySelectorAll(".verdicts tbody tr, .story, main > section > ul > li")) {
-    const text = element.textContent.toLowerCase();
+  for (const [element, text] of texts) {
     element.hidden = !words.every(word => text.includes(word));
     shown += !element.hidden;
   }
