@@ -52,7 +52,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption("--txweave-engine", choices=ENGINES, help="default: both up to 20,000 states")
     group.addoption("--txweave-max-states", type=_number, metavar="N", help="explore at most N states of a case")
     group.addoption("--txweave-max-memory", type=_number, metavar="MIB", help="use at most so much memory")
-    group.addoption("--txweave-no-reduction", action="store_true", default=None, help="count every state, also those that are alike")
+    group.addoption(
+        "--txweave-no-reduction", action="store_true", default=None, help="count every state, also those that are alike"
+    )
     group.addoption("--txweave-timeout", type=_seconds, metavar="SECONDS", help="for each case")
     group.addoption("--txweave-strict", action="store_true", default=None, help="what lint finds is an error")
     group.addoption("--txweave-no-config", action="store_true", help="ignore [tool.txweave]")

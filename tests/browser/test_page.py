@@ -105,11 +105,25 @@ def test_links_to_steps(page: Page, study: str) -> None:
     expect(story.locator(".twx-again")).to_have_text("↻ and again from step 5, for ever")
     story.locator(".twx-again").click()
     at(story, 4, 6)
+    story.locator(".whole svg").scroll_into_view_if_needed()
     page.evaluate(f"location.hash = '#{LASSO}/2'")
     at(story, 2, 6)
+    expect(here(story)).to_be_in_viewport()
     for nowhere in ("#nowhere/3", f"#{LASSO}/99", "#%E0%A4%A", "#"):
         page.evaluate("hash => { location.hash = hash }", nowhere)
     at(story, 2, 6)
+
+
+def test_why(page: Page, study: str) -> None:
+    page.goto(f"{study}#{RACE}/4")
+    story = section(page, RACE)
+    reason = story.locator(".twx-why").first
+    expect(reason).to_contain_text("while request 1 was in the middle of its work")
+    expect(reason).not_to_have_class(re.compile("twx-brief"))
+    reason.get_by_role("button", name="To step 3").click()
+    at(story, 3, 6)
+    story.locator(".why a", has_text="4").first.click()
+    at(story, 4, 6)
 
 
 def test_another_move_and_back(page: Page, study: str, picture: Callable[..., None]) -> None:
@@ -198,9 +212,9 @@ def test_the_keyboard_alone(page: Page, study: str, picture: Callable[..., None]
     page.goto(study)
     story = section(page, RACE)
 
-    def tab_to(there: Locator, most: int = 60) -> None:
-        for _ in range(most):
-            page.keyboard.press("Tab")
+    def tab_to(there: Locator, key: str = "Tab") -> None:
+        for _ in range(60):
+            page.keyboard.press(key)
             if there.evaluate("one => one === document.activeElement"):
                 style = there.evaluate("one => { const s = getComputedStyle(one); return [s.outlineStyle, s.outlineWidth] }")
                 assert style[0] != "none", "where the focus is can be seen"
@@ -227,7 +241,7 @@ def test_the_keyboard_alone(page: Page, study: str, picture: Callable[..., None]
     page.keyboard.press("Enter")
     at(story, 5, 5)
     assert page.evaluate("document.activeElement !== document.body"), "the focus is not lost with what had it"
-    tab_to(story.get_by_role("button", name="Return to the original"), 80)
+    tab_to(story.get_by_role("button", name="Return to the original"), "Shift+Tab")
     page.keyboard.press("Enter")
     at(story, 6, 6)
     picture(story.locator(".twx"))

@@ -94,6 +94,16 @@ def test_the_document_has_every_state_and_every_move() -> None:
     assert (shown["property"], shown["common"], shown["original"], shown["undo"]) == (RACE, 6, 6, False)
 
 
+def test_why_it_breaks_and_which_steps_that_is_about() -> None:
+    session = race()
+    story = found(RACE).story
+    assert story.why is not None
+    assert session.document()["why"][0] == [story.why.reasons[0].text, list(story.why.reasons[0].steps)]
+    assert session.document()["why"][-1] == [story.why.order_text, [3, 4]]
+    does(session, "take", at=3, label=CRASH)
+    assert session.document()["why"] == [], "a path that breaks nothing has no reasons"
+
+
 def test_where_a_process_is_in_its_procedure_can_be_found() -> None:
     shown = race().document()
     outlines, roles = dict(shown["outlines"]), dict(shown["roles"])

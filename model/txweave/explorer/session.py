@@ -85,6 +85,7 @@ class Session:
         self.original = self.path = Path(start, shows)
         self.earlier: list[Path] = []
         self.other: Other | None = None
+        self._story: tuple[Path, Story] | None = None
         self._does: dict[str, Callable[[Mapping[str, Any]], dict[str, Any]]] = {
             "take": self._take,
             "original": lambda _: self._go(self.original),
@@ -149,7 +150,13 @@ class Session:
         name = self.path.shows
         if not name:
             return None
-        return tell(self.path.trace, name, self.possible.viewer, self.selected.case.model.properties.get(name))
+        if self._story is None or self._story[0] is not self.path:
+            from txweave.why import explain
+
+            trace, viewer = self.path.trace, self.possible.viewer
+            told = tell(trace, name, viewer, self.selected.case.model.properties.get(name))
+            self._story = self.path, replace(told, why=explain(trace, name, viewer))
+        return self._story[1]
 
     def document(self) -> explorer.Document:
         """Everything that is shown: see :mod:`txweave.report.explorer`, and the fields that are added here."""
@@ -164,6 +171,7 @@ class Session:
             "heading": self.heading,
             "property": self.path.shows,
             "broken": story.broken if story is not None else "",
+            "why": explorer.reasons(story) if story is not None else [],
             "loop": trace.loop,
             "initial": explorer.state(initial),
             "steps": steps,

@@ -226,7 +226,7 @@ export class Explorer {
 
   // The current step, within its list: the page itself does not move.
   reveal() {
-    const row = this.path.querySelector("[aria-current]"), list = this.path.querySelector(".twx-steps");
+    const row = this.path.querySelector(".twx-row[aria-current]"), list = this.path.querySelector(".twx-steps");
     if (!row || !list) return;
     const top = row.offsetTop, bottom = top + row.offsetHeight;
     if (top < list.scrollTop) list.scrollTop = top - ROW;
@@ -454,10 +454,10 @@ export class Explorer {
     const { at } = this, now = this.states[at], before = this.states[Math.max(at - 1, 0)];
     const left = [this.drawStep(), ...(this.beside ? [this.drawBeside(now, before)]
       : [this.section("Database", this.drawTables(before, now)), this.section("Processes", this.drawProcesses(before, now))])];
-    const right = [this.drawMoves(), this.drawProperties(), this.drawWatches()];
+    const right = [this.drawWhy(), this.drawMoves(), this.drawProperties(), this.drawWatches()].filter(Boolean);
     const open = this.state.querySelectorAll(".twx-outline");
     const scrolled = new Map([...open].map(one => [one.dataset.name, one.scrollTop]));
-    this.state.replaceChildren(el("div", {}, left.filter(Boolean)), el("div", {}, right.filter(Boolean)));
+    this.state.replaceChildren(el("div", {}, left.filter(Boolean)), ...(right.length ? [el("div", {}, right)] : []));
     for (const list of this.state.querySelectorAll(".twx-outline")) {
       const here = list.querySelector("[aria-current]");
       list.scrollTop = scrolled.get(list.dataset.name) || 0;
@@ -486,6 +486,15 @@ export class Explorer {
       step.returned.map(([name, value]) => el("div", { class: "twx-returned" }, "→ ", el("code", {}, name), ` = ${value}`)),
       step.events.map(words => el("div", { class: "twx-event" }, words)),
       bound ? el("p", { class: "twx-bad" }, `out of bounds: ${bound}. Nothing that follows is part of the model.`) : null);
+  }
+
+  // Why it breaks: in full where the step that is shown has to do with it.
+  drawWhy() {
+    const { shown, at } = this;
+    if (!(shown.why || []).length) return null;
+    return this.section("Why", shown.why.map(([words, steps]) => el("div", { class: `twx-why ${steps.includes(at) || !steps.length ? "" : "twx-brief"}` },
+      el("p", { title: steps.includes(at) ? undefined : words }, words),
+      el("div", { class: "twx-nav" }, steps.map(step => this.button(String(step), () => this.go(step), { "aria-label": `To step ${step}`, "aria-current": step === at ? "step" : undefined, "data-key": `why ${words} ${step}` }))))));
   }
 
   drawTables(before, now, other = null) {
@@ -546,8 +555,8 @@ export class Explorer {
     if (process.transaction === "failed") pills.push(el("span", { class: "twx-pill twx-crashed" }, "transaction aborted"));
     const earlier = new Map(was.variables), nothing = new Set(["NULL", "{}", undefined]);
     const seen = process.variables.filter(([name, value]) => !nothing.has(value) || !nothing.has(earlier.get(name)));
-    const body = el("details", { open, ontoggle: event => { this.opened.set(key, event.target.open); } },
-      el("summary", { "data-key": `process ${key}` }, this.chip(process.name), " ", pills, running && process.step ? el("code", { class: "twx-place" }, process.step) : null),
+    const body = el("details", { open },
+      el("summary", { "data-key": `process ${key}`, onclick: event => this.opened.set(key, !event.currentTarget.parentElement.open) }, this.chip(process.name), " ", pills, running && process.step ? el("code", { class: "twx-place" }, process.step) : null),
       this.drawOutline(process, key, side === "b " ? this.beside : this.shown),
       seen.length ? el("div", { class: "twx-variables" }, seen.map(([name, value]) => el("span", {}, `${name} = `, change(earlier.get(name), value)))) : null,
       process.locks.length ? el("div", { class: "twx-dim" }, `locks ${process.locks.join(", ")}`) : null);
@@ -695,8 +704,8 @@ export class Explorer {
     const file = el("input", { type: "text", "aria-label": "Trace file", value: "path.trace.json", "data-key": "file" });
     const kept = backend.kept.map(({ name, text }, index) => el("li", {}, this.button(name, () => this.restore(text), { "data-key": `kept ${index}` }),
       this.button("×", () => { backend.kept = backend.kept.filter((_, other) => other !== index); this.refresh(); }, { class: "twx-quiet", "aria-label": `Forget ${name}`, "data-key": `forget ${index}` })));
-    const details = el("details", { open: this.opened.get("tools") || false, ontoggle: event => this.opened.set("tools", event.target.open) },
-      el("summary", { "data-key": "tools" }, "Keep, copy, restore this path"),
+    const details = el("details", { open: this.opened.get("tools") || false },
+      el("summary", { "data-key": "tools", onclick: () => this.opened.set("tools", !details.open) }, "Keep, copy, restore this path"),
       el("p", { class: "twx-dim" }, "A path is text: send it to a colleague, or put it into a bug report. Paste one here and restore it."),
       area,
       el("div", { class: "twx-nav" },

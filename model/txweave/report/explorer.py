@@ -48,10 +48,19 @@ def told(story: Story, heading: str) -> Document:
         "heading": heading,
         "property": story.name,
         "broken": story.broken,
+        "why": reasons(story),
         "loop": story.loop,
         "initial": state(story.initial),
         "steps": steps(story.initial, story.steps),
     }
+
+
+def reasons(story: Story) -> list[Any]:
+    """Why it is broken: sentences, each with the steps that it is about, and what of the order matters."""
+    if story.why is None:
+        return []
+    order = sorted({step for pair in story.why.order for step in pair})
+    return [*([reason.text, list(reason.steps)] for reason in story.why.reasons), [story.why.order_text, order]]
 
 
 def carried(story: Story, heading: str, trace: Trace, possible: Possible, case: syntax.Case) -> Document:

@@ -19,6 +19,7 @@ for (const [id, path] of Object.entries(carried)) {
   current = current || explorer;
   for (const event of ["pointerenter", "focusin"]) section.addEventListener(event, () => { current = explorer; });
   for (const group of section.querySelectorAll("g[data-step]")) {
+    group.removeAttribute("id"); // a link to a step leads to the explorer
     group.addEventListener("click", async () => {
       const { backend } = explorer, at = Number(group.dataset.step);
       if (backend.document !== backend.first) await explorer.change({ do: "restore", text: pathText(backend.first) });
@@ -50,7 +51,7 @@ function follow() {
     found.explorer.go(Number(step[2]), { tell: false });
     mark(found.section, Number(step[2]));
   }
-  found.section.scrollIntoView();
+  (step ? found.explorer.root : found.section).scrollIntoView();
 }
 window.addEventListener("hashchange", follow);
 follow();

@@ -286,7 +286,7 @@ def _why(why: Why, anchor: str) -> ET.Element:
     """The reasons, each with links to the steps that it is about."""
     lines = []
     for reason in why.reasons:
-        links = [el("a", f"{step}", {"href": f"#{anchor}-step-{step}", "class": "at"}) for step in reason.steps]
+        links = [el("a", f"{step}", {"href": f"#{anchor}/{step}", "class": "at"}) for step in reason.steps]
         spaced = [part for link in links for part in (" ", link)]
         lines.append(el("li", reason.text, *spaced))
     return el("div", el("div", "why", {"class": "dim"}), el("ul", *lines, el("li", why.order_text)), {"class": "why"})
