@@ -78,6 +78,7 @@ def watched(system):
 @pytest.mark.parametrize("system", TOYS, ids=lambda s: s.name)
 def test_toys(system, size, monkeypatch):
     monkeypatch.setattr("txweave.engines.frontier.search.BLOCK", size)
+    monkeypatch.setattr("txweave.engines.frontier.search.LEAST", min(size, 5))  # so that blocks are computed ahead
     made = ground(system)
     both(made, graph=True, quiet=True, watched=watched(made))
     both(made)
@@ -262,6 +263,25 @@ def test_values_outside_their_domain_are_not_stored():
         system = system_of([domain, (0, 1)], [(x.TRUE, ((0, x.arith("+", x.cell(0), x.const(1))),))])
         with pytest.raises(DomainError, match=r"a0 gives c0 a value outside its domain"):
             explore(system, wide=1)
+
+
+def test_an_error_in_a_block_that_is_computed_ahead(monkeypatch):
+    monkeypatch.setattr("txweave.engines.frontier.search.BLOCK", 1)
+    # Two counters, one of which may leave its domain: where it does, other blocks are under way.
+    actions = [(x.TRUE, ((0, x.arith("+", x.cell(0), x.const(1))),)), (x.TRUE, ((1, x.const(1)),))]
+    with pytest.raises(DomainError, match=r"a0 gives c0 a value outside its domain"):
+        explore(system_of([tuple(range(5)), (0, 1)], actions), wide=1)
+
+
+def test_what_is_computed_ahead_of_the_last_state_does_not_count(monkeypatch):
+    monkeypatch.setattr("txweave.engines.frontier.search.BLOCK", 2)
+    monkeypatch.setattr("txweave.engines.frontier.search.LEAST", 1)
+    # The counter leaves its domain after seven steps; six suffice for the states that are wanted.
+    system = system_of(
+        [tuple(range(8)), (0, 1)], [(x.TRUE, ((0, x.arith("+", x.cell(0), x.const(1))),)), (x.TRUE, ((1, x.const(1)),))]
+    )
+    for most in range(1, 14):
+        both(system, limits=Limits(max_states=most), graph=True)
 
 
 def test_a_value_outside_its_domain_does_not_matter_where_the_guard_is_false():

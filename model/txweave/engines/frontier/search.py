@@ -3,12 +3,16 @@
 It goes on where the exploration of single states stopped, at the beginning of a level, and finds the same: the same states under
 the same numbers, the same first parents, the same edges in the same order.  Transitions come in the order of their states, and from
 each in that of the actions (:class:`~txweave.engines.frontier.kernel.Batch`); the store numbers new states in this order.
+
+Two threads work on it, as far as numpy lets them: while the transitions of one block are taken into the store, those of the next
+are computed.  Which block that is depends on what is known and not on time, so nothing depends on which thread is faster.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, overload
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from typing import TYPE_CHECKING, NamedTuple, overload
 
 import numpy as np
 
@@ -20,6 +24,11 @@ from txweave.engines.frontier.store import Store
 
 if TYPE_CHECKING:
     from txweave.engines.explicit.search import Run
+
+PARTS = 4
+"""Blocks of a level, at least, so that two threads have something to do; but none of less than :data:`LEAST` states."""
+
+LEAST = 1 << 13
 
 
 class Packed(Sequence[int]):
@@ -43,6 +52,14 @@ class Packed(Sequence[int]):
         return int.from_bytes(self.rows[number].tobytes(), "little")
 
 
+class _Ahead(NamedTuple):
+    """The transitions from the states ``start`` to ``stop``, computed in another thread."""
+
+    start: int
+    stop: int
+    batch: Future[Batch]
+
+
 class Frontier:
     """An exploration under way.  Whatever interrupts it, what was noted of whole blocks is complete."""
 
@@ -62,7 +79,9 @@ class Frontier:
         self.hits, self.found = set(run.hits), dict(run.found)
         self.watched, self.wanted = run.watched, list(run.wanted)
         self.parents: list[Ints] = [np.array(run.parents, dtype=np.int32)]
-        self.via: list[Ints] = [np.array(run.via, dtype=np.int32)]
+        self.narrow = np.int16 if len(run.ground.actions) < 1 << 15 else np.int32
+        """Numbers of actions: as many bytes as they need, since every state has one."""
+        self.via: list[Ints] = [np.array(run.via, dtype=self.narrow)]
         self.edges = run.targets is not None
         self.targets: list[Ints] = [np.array(run.targets or (), dtype=np.int32)]
         self.actions: list[Ints] = [np.array(run.actions, dtype=np.int32)]
@@ -72,6 +91,7 @@ class Frontier:
         self.moves = np.array([kind in MOVES for kind in kinds], dtype=bool)
         self.ticks = np.array([kind == "tick" for kind in kinds], dtype=bool)
         self.test: Conditions | None = None
+        self.ahead: _Ahead | None = None
         self._again()
 
     @property
@@ -101,26 +121,50 @@ class Frontier:
 
     def go(self) -> str:
         """Explore; returns what stopped it."""
-        while True:
-            end = self.end
-            for start in range(self.levels[-1], end, BLOCK):
-                why = self.watch.reached(rarely=True)
-                if why:
-                    return why
-                self.watch.report(len(self.levels) - 1, self.store.count, int(self.taken.sum()), self.store.count - start)
-                if self.first_violation and self.watched and self.test is None:
-                    return "first-violation"
-                rows = self.states[start : min(start + BLOCK, end)]
-                size = len(rows)
-                batch = self.kernel.successors(rows) if end - self.levels[-1] >= self.wide else self.kernel.one_by_one(rows)
-                del rows  # adding states may move the store
-                stopped = self._note(batch, start, size)
-                if stopped and not (stopped == "first-violation" and self.expanded == end):
+        with ThreadPoolExecutor(1) as pool:
+            while True:
+                stopped = self._level(pool)
+                if stopped:
                     return stopped
-            if self.store.count == end:
-                return ""
-            self.levels.append(end)
-            self.end = self.store.count
+                if self.store.count == self.end:
+                    return ""
+                self.levels.append(self.end)
+                self.end = self.store.count
+
+    def _level(self, pool: ThreadPoolExecutor) -> str:
+        """Expand the last level; returns what stopped the search."""
+        start, end = self.levels[-1], self.end
+        wide = end - start >= self.wide
+        size = min(BLOCK, max(LEAST, (end - start) // PARTS))
+        while start < end:
+            why = self.watch.reached(rarely=True)
+            if why:
+                return why
+            self.watch.report(len(self.levels) - 1, self.store.count, int(self.taken.sum()), self.store.count - start)
+            if self.first_violation and self.watched and self.test is None:
+                return "first-violation"
+            if self.ahead is not None:
+                assert self.ahead.start == start
+                stop, batch = self.ahead.stop, self.ahead.batch.result()
+            else:
+                stop = min(start + size, end)
+                rows = self._rows(start, stop)
+                batch = self.kernel.successors(rows) if wide else self.kernel.one_by_one(rows)
+            # The next block: of this level, or of what is known of the next one if that is enough to begin with.
+            following = min(stop + size, end if stop < end else self.store.count)
+            worth = wide and following - stop >= (1 if stop < end else LEAST)
+            self.ahead = (
+                _Ahead(stop, following, pool.submit(self.kernel.successors, self._rows(stop, following))) if worth else None
+            )
+            stopped = self._note(batch, start, stop - start)
+            if stopped and not (stopped == "first-violation" and self.expanded == end):
+                return stopped
+            start = stop
+        return ""
+
+    def _rows(self, start: int, stop: int) -> Rows:
+        """A copy of states: adding others may move the store."""
+        return self.states[start:stop].copy()
 
     def _note(self, batch: Batch, start: int, size: int) -> str:
         """Take the transitions from the states ``start`` to ``start + size``; returns what stopped the search among them."""
@@ -143,7 +187,10 @@ class Frontier:
             for number, holds in zip(self.wanted, self.test(self.states[known : known + new.size]), strict=True):
                 if holds.any():
                     self.found[number] = known + int(holds.argmax())
-            self._again()
+            if any(number in self.found for number in self.wanted):
+                if self.ahead is not None:
+                    wait([self.ahead.batch])  # code is made in one thread at a time
+                self._again()
             if self.test is None and self.first_violation:
                 source = int(batch.sources[new[max(self.found.values()) - known]])
                 if source < expanded:
@@ -178,11 +225,12 @@ class Frontier:
             self.targets.append(targets[:whole].astype(np.int32))
             self.actions.append(actions)
             self.degrees.append(np.bincount(sources, minlength=expanded))
-        self.via.append(batch.actions.take(new))
+        self.via.append(batch.actions.take(new).astype(self.narrow))
         self.parents.append(batch.sources.take(new).astype(np.int32) + np.int32(start))
 
     def result(self, stopped: str) -> Exploration:
         """What is known; an interruption may have come at any moment, and all that was noted of its block is dropped."""
+        self.store.forget()
         parents, via = np.concatenate(self.parents), np.concatenate(self.via)
         count = min(len(parents), len(via), self.store.count)
         expanded = self.expanded

@@ -33,7 +33,7 @@ class Store:
         self.words = words
         self.count = 0
         self.rows: Rows = np.zeros((LEAST, words), dtype="<u8")
-        self._slots: Ints = np.empty(0, dtype=np.int64)
+        self._slots: Ints
         self._bits = 0
         self._enlarge(LEAST)
 
@@ -99,11 +99,17 @@ class Store:
         self.count = count + int(fresh.size)
         return numbers, fresh
 
+    def forget(self) -> None:
+        """Give back the memory of the table: nothing is added any more, or it is made anew."""
+        self._slots = np.empty(0, dtype=np.int64)
+
     def _reserve(self, new: int) -> None:
         """Room for so many more states, even if all of them are new."""
         needed = self.count + new
         if needed > len(self.rows):
-            size = max(needed, len(self.rows) + len(self.rows) // 2)
+            # What is allocated is filled, and so takes memory: where it is much, little more than is needed.
+            held = len(self.rows)
+            size = max(needed, held + (held // 2 if held < SMALL else held // 8))
             self.rows.resize((size, self.words), refcheck=False)
         size = 1 << self._bits
         if self.count > LOAD * size or needed > 0.9 * size:
@@ -117,6 +123,7 @@ class Store:
 
     def _enlarge(self, size: int) -> None:
         self._bits = size.bit_length() - 1
+        self.forget()
         self._slots = np.full(size, -1, dtype=np.int64)
         for start in range(0, self.count, 1 << 20):
             hashes = _hashes(self.rows[start : min(start + (1 << 20), self.count)])
