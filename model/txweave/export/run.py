@@ -11,10 +11,11 @@ import re
 import shutil
 import subprocess
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
+from typing import TypeAlias
 
 from txweave.export.promela import PromelaExport
 from txweave.export.tla import TlaExport
@@ -27,6 +28,9 @@ QUICK = ("-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Xss16m")
 
 LARGE = ("-XX:+UseParallelGC", "-Xss16m")
 """Options of the Java machine for large models."""
+
+Execute: TypeAlias = Callable[[Sequence[str], Path, float], str]
+"""Runs a command in a folder for at most so many seconds; returns its output, both streams."""
 
 
 class MissingTool(Exception):  # noqa: N818 - a message for whoever asked for it
@@ -162,6 +166,7 @@ def run_tlc(
     timeout: float = 60.0,
     workers: int = 1,
     options: Sequence[str] = QUICK,
+    execute: Execute | None = None,
 ) -> TlcResult:
     """Run TLC in a folder of its own.
 
@@ -174,6 +179,7 @@ def run_tlc(
         timeout: seconds.
         workers: threads; with one the counterexamples are shortest ones.
         options: of the Java machine.
+        execute: how commands are run, for those who measure them.
 
     Raises:
         MissingTool: Java or TLC is not there.
@@ -189,7 +195,7 @@ def run_tlc(
     command = [java, *options, "-cp", str(jar), "tlc2.TLC", "-tool", "-deadlock", "-workers", str(workers)]
     command += ["-metadir", str(folder / "states"), "-config", config.name, export.module]
     started = time.monotonic()
-    output = _run(command, folder, timeout)
+    output = (execute or _run)(command, folder, timeout)
     return _tlc_result(output, {called[name]: name for name in safe}, tuple(temporal), time.monotonic() - started)
 
 
@@ -256,6 +262,8 @@ def run_spin(
     table: int = 20,
     memory: int = 4096,
     depth: int = 2_000_000,
+    breadth_first: bool = True,
+    execute: Execute | None = None,
 ) -> SpinResult:
     """Run SPIN in a folder of its own, breadth first; depth first for cycles where a leads-to property is checked.
 
@@ -268,7 +276,9 @@ def run_spin(
         optimise: of the C compiler.
         table: slots of the hash table, as a power of two.
         memory: MiB that the search may take.
-        depth: of the depth-first search for cycles.
+        depth: of a depth-first search.
+        breadth_first: without it states are counted, and safety checked, depth first: faster, and counterexamples are long.
+        execute: how commands are run, for those who measure them.
 
     Raises:
         MissingTool: SPIN or the compiler is not there.
@@ -277,8 +287,10 @@ def run_spin(
         ValueError: a leads-to property together with anything else.
     """
     spin, gcc = find_program("spin", "spin"), find_program("gcc", "gcc")
+    run = execute or _run
     claims = dict(export.claims)
     live = any(name in claims for name in checks)
+    shortest = breadth_first and not live
     if live and (len(checks) > 1 or bounds):
         raise ValueError("SPIN checks one leads-to property at a time, and nothing else with it")
     known = {**dict(export.assertions), **claims, **{f"bound {name}": symbol for name, symbol in export.bounds}}
@@ -292,7 +304,7 @@ def run_spin(
     def rest() -> float:
         return timeout - (time.monotonic() - started)
 
-    text = _run([spin, "-a", *KEEP, *symbols, export.files[0][0]], folder, rest())
+    text = run([spin, "-a", *KEEP, *symbols, export.files[0][0]], folder, rest())
     if not (folder / "pan.c").is_file() or "Error:" in text:
         raise ToolError(f"spin does not accept the model:\n{_tail(text)}")
     flags = [
@@ -301,17 +313,19 @@ def run_spin(
         "-DNOREDUCE",
         f"-DMEMLIM={memory}",
         f"-DVECTORSZ={export.vector}",
-        *([] if live else ["-DSAFETY", "-DBFS"]),
+        *([] if live else ["-DSAFETY"]),
+        *(["-DBFS"] if shortest else []),
     ]
-    text = _run([gcc, *flags, "-o", "pan", "pan.c"], folder, rest())
+    text = run([gcc, *flags, "-o", "pan", "pan.c"], folder, rest())
     if not (folder / "pan").is_file():
         raise ToolError(f"the verifier does not compile:\n{_tail(text)}")
     building = time.monotonic() - started
-    output = _run([str(folder / "pan"), f"-w{table}", *(["-a", f"-m{depth}"] if live else [])], folder, rest())
-    return _spin_result(output, ", ".join(names), live, building, time.monotonic() - started - building)
+    ways = [*(["-a"] if live else []), *([] if shortest else [f"-m{depth}"])]
+    output = run([str(folder / "pan"), f"-w{table}", *ways], folder, rest())
+    return _spin_result(output, ", ".join(names), live, shortest, building, time.monotonic() - started - building)
 
 
-def _spin_result(output: str, checked: str, live: bool, building: float, seconds: float) -> SpinResult:
+def _spin_result(output: str, checked: str, live: bool, shortest: bool, building: float, seconds: float) -> SpinResult:
     states = re.search(r"^\s*(\d+) states, stored", output, re.MULTILINE)
     transitions = re.search(r"^\s*(\d+) transitions", output, re.MULTILINE)
     summary = re.search(r"State-vector (\d+) byte, depth reached (\d+), errors: (\d+)", output)
@@ -328,7 +342,7 @@ def _spin_result(output: str, checked: str, live: bool, building: float, seconds
         int(transitions[1]) - 1,
         int(summary[2]),
         checked if what is not None else None,
-        int(what[2]) if what is not None and not live else None,
+        int(what[2]) if what is not None and shortest else None,
         int(summary[1]),
         building,
         seconds,
