@@ -361,6 +361,15 @@ def test_the_store_numbers_states_in_the_order_in_which_they_come():
     assert [row.tobytes() for row in states.rows[: states.count]] == list(numbered)
 
 
+def test_more_actions_than_two_bytes_can_number():
+    count = (1 << 15) + 10
+    found = explore(
+        system_of([tuple(range(count + 1))], [(x.equal(x.cell(0), x.const(0)), ((0, x.const(i + 1)),)) for i in range(count)]),
+        wide=1,
+    )
+    assert found.via.tolist() == [-1, *range(count)]
+
+
 def test_hundreds_of_thousands_of_states():
     # Independent counters: the number of states is a product, and the level of a state is the sum of its counters.
     system = system_of(

@@ -1420,6 +1420,33 @@ fault(
 )
 fault(
     "frontier",
+    "one-block-ahead-too-short",
+    "a block that is computed ahead is all of the next one",
+    "engines/frontier/search.py",
+    "self._rows(stop, following))",
+    "self._rows(stop, following - 1))",
+    FRONTIER + "toys",
+)
+fault(
+    "frontier",
+    "next-level-begun-too-late",
+    "a level that was begun ahead is continued after the states that were expanded",
+    "engines/frontier/search.py",
+    "            start = stop\n",
+    "            start += size\n",
+    FRONTIER + "toys",
+)
+fault(
+    "frontier",
+    "action-numbers-cut-off",
+    "the first action that led to a state is known however many actions there are",
+    "engines/frontier/search.py",
+    "< 1 << 15 else",
+    "< 1 << 16 else",
+    FRONTIER + "more_actions_than_two_bytes_can_number",
+)
+fault(
+    "frontier",
     "hash-taken-for-state",
     "states are the same if all their words are",
     "engines/frontier/store.py",
