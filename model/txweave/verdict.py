@@ -67,13 +67,15 @@ class Progress:
 class Limits:
     """What an engine may use.  ``stop`` is polled: when it returns true the engine ends with what it knows.
 
-    ``max_states``: distinct states; ``max_memory``: MiB of the process; ``timeout``: seconds; ``max_depth``: steps (z3).
+    ``max_states``: distinct states; ``max_memory``: MiB of the process; ``timeout``: seconds; ``max_depth``: steps (z3);
+    ``rlimit``: work in Z3's own units, which does not depend on the machine's speed.
     """
 
     max_states: int | None = None
     max_memory: int | None = None
     timeout: float | None = None
     max_depth: int | None = None
+    rlimit: int | None = None
     progress: Callable[[Progress], None] | None = None
     stop: Callable[[], bool] | None = None
 

@@ -139,7 +139,7 @@ class _Run:
 
     def _invariant(self, encoding: Encoding, strengthening: Strengthening, item: GroundProperty, why: dict[str, str]) -> None:
         """Prove that a property holds, or say in ``why`` what prevented it."""
-        from txweave.engines.z3.recheck import bad, recheck
+        from txweave.engines.z3.recheck import bad, proper, recheck
         from txweave.engines.z3.session import GaveUp
         from txweave.system import expr as x
 
@@ -158,7 +158,8 @@ class _Run:
             return
         try:
             self.session.check_limits()
-            certificate = strengthening.prove(item.name, x.neg(bad(encoding, item, ticks)), bounds, ticks)
+            goals = [x.neg(bad(encoding, item, ticks)), *(x.neg(encoding.leaving[bound]) for bound in bounds)]
+            certificate = strengthening.prove(item.name, goals, proper(item), sorted(crossed), ticks)
             problems = recheck(self.session, self.ground, certificate)
         except GaveUp as reason:
             why[item.name] = reason.reason
@@ -172,7 +173,7 @@ class _Run:
             Status.HOLDS,
             ENGINE,
             truncated=tuple(sorted(crossed)),
-            notes=(f"inductive invariant of {certificate.size} clauses",),
+            notes=(f"inductive invariant of {len(certificate.clauses)} clauses",),
             seconds=time.monotonic() - started,
             certificate=certificate,
         )

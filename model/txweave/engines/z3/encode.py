@@ -17,7 +17,7 @@ from txweave.engines.z3.logic import Codes, Translation, tag
 from txweave.engines.z3.session import Session
 from txweave.system import expr as x
 from txweave.system.expr import Elem, Expr
-from txweave.system.ground import GroundAction, GroundSystem
+from txweave.system.ground import Grounder, GroundAction, GroundSystem
 from txweave.trace import State, Taken
 
 Formula: TypeAlias = Any
@@ -108,6 +108,7 @@ class Encoding:
         self.selector = self.row("a", len(self.actions))
         self.chosen = [self.algebra.number(self.selector, number) for number in range(len(self.actions))]
         self.leaving: dict[str, Expr] = _leaving(system, out)
+        self._grounder = Grounder(system.system)
 
     def row(self, name: str, size: int) -> list[Formula]:
         """Bits for a number below ``size``."""
@@ -116,6 +117,14 @@ class Encoding:
     def formula(self, node: Expr) -> Formula:
         """A ground formula over the present bits."""
         return self.translation.formula(node)
+
+    def ground(self, node: Expr) -> Formula:
+        """A closed formula of the sorted system over the present bits."""
+        return self.formula(self.grounded(node))
+
+    def grounded(self, node: Expr) -> Expr:
+        """A closed expression of the sorted system, over cells."""
+        return self._grounder.ground(node, {})
 
     def within(self) -> Formula:
         """The present bits spell values, not numbers beyond the end of a domain."""

@@ -1,8 +1,8 @@
 """Inductive invariants, harvested from explored states and proved by Z3.
 
-It starts from the goals (the property is not violated, the bounds are not crossed) and looks for a counterexample to induction: a
-state, not known to be unreachable, from which one step violates a goal.  A clause is added that is false there but true in
-every harvested state, as short as can be, and it becomes an obligation itself.  The harvest is only a hint: it chooses clauses.
+It starts from the goals (the property is not violated, the bounds are not crossed) and looks for a counterexample: a state, not
+known to be unreachable, in which a goal fails, or from which one step makes a clause fail.  A clause is added that is false there
+but true in every harvested state, as short as can be, and it becomes an obligation itself.  The harvest is only a hint: it chooses clauses.
 What is claimed is what :mod:`~txweave.engines.z3.recheck` confirms with a fresh solver.
 """
 
@@ -16,7 +16,7 @@ from typing import Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from txweave.certificate import Certificate, Clause
+from txweave.certificate import Certificate
 from txweave.engines.z3.encode import Encoding, Formula
 from txweave.engines.z3.logic import Codes, Columns, Translation
 from txweave.engines.z3.session import GaveUp
@@ -28,6 +28,9 @@ from txweave.trace import State
 Matrix: TypeAlias = npt.NDArray[np.uint16]
 Cube: TypeAlias = dict[int, npt.NDArray[np.bool_]]
 """For some cells, a set of codes: the states that have one of them in each of these cells."""
+
+CLAUSES = 5_000
+"""So many clauses are tried for one property."""
 
 CHUNK = 1 << 16
 """States whose goals are evaluated at a time."""
@@ -141,12 +144,11 @@ def _pair(agree: npt.NDArray[np.bool_]) -> tuple[int, int] | None:
 
 
 @dataclass(eq=False)
-class Fact:
-    """A conjunct: its formula now, an assumption under which it fails after the step, and the clause that it is, if it is one."""
+class Obligation:
+    """Something that must not be possible: an assumption under which a solver looks for it."""
 
-    now: Formula
+    solver: Any
     refuted: Formula
-    clause: Clause | None
 
 
 @dataclass
@@ -155,39 +157,45 @@ class Strengthening:
 
     encoding: Encoding
     harvest: Harvest
-    budget: int = 20_000
+    budget: int = CLAUSES
     """Clauses that may be tried for one property."""
     known: list[Cube] = field(default_factory=list)
     _count: int = 0
 
     def __post_init__(self) -> None:
-        self.solver = self.encoding.session.solver()
-        self.solver.add(self.encoding.within(), self.encoding.step())
+        # A state that has no step is to be excluded as well, where it is bad: so one solver knows states, the other steps.
+        self.states, self.steps = self.encoding.session.solver(), self.encoding.session.solver()
+        self.states.add(self.encoding.within())
+        self.steps.add(self.encoding.within(), self.encoding.step())
 
-    def prove(self, name: str, goal: Expr, bounds: Sequence[str], ticks: int = 0) -> Certificate:
-        """An inductive invariant that implies a goal, and that none of some bounds is crossed.
+    def prove(self, name: str, goals: Sequence[Expr], own: Expr | None, truncated: Sequence[str] = (), ticks: int = 0) -> Certificate:
+        """An inductive invariant that implies every goal (ground formulas).
+
+        The clauses come in the order in which the argument asked for them: each is there because without it a goal would not
+        follow, or one before it would not be preserved.  ``own``, the property itself as a closed formula of the sorted system,
+        is the first of them.
 
         Raises:
             GaveUp: none was found, with the reason.
         """
-        self._count += 1
         # What is assumed for this property is not assumed for the next.
         given = self._variable("given")
-        goals = [x.neg(self.encoding.leaving[bound]) for bound in bounds]
-        pending = deque(self._fact(given, self.encoding.formula(formula), None) for formula in [goal, *goals])
-        clauses: list[Clause] = []
+        pending = deque(self._implied(self.encoding.formula(goal)) for goal in goals)
+        clauses: list[Expr] = []
+        if own is not None:
+            clauses.append(own)
+            pending.append(self._preserved(given, own))
         while pending:
-            if not self.encoding.session.ask(self.solver, [given, pending[0].refuted]):
+            if not self.encoding.session.ask(pending[0].solver, [given, pending[0].refuted]):
                 pending.popleft()
                 continue
-            state = self.encoding.numbers(self.solver.model(), self.encoding.now)
+            state = self.encoding.numbers(pending[0].solver.model(), self.encoding.now)
             cube = self._cube(state)
             if len(clauses) >= self.budget:
-                raise GaveUp(f"no inductive invariant with {self.budget} clauses")
-            clause, formula = self._clause(cube)
-            clauses.append(clause)
-            pending.append(self._fact(given, formula, clause))
-        return Certificate(name, tuple(clauses), tuple(bounds), ticks)
+                raise GaveUp(f"no inductive invariant with {self.budget:,} clauses", "clauses")
+            clauses.append(self._clause(cube))
+            pending.append(self._preserved(given, clauses[-1]))
+        return Certificate(name, tuple(clauses), tuple(truncated), ticks)
 
     def _cube(self, state: Sequence[int]) -> Cube:
         """States to exclude, this one among them."""
@@ -204,19 +212,30 @@ class Strengthening:
         self._count += 1
         return self.encoding.session.z3.Bool(f"{hint}{self._count}", ctx=self.encoding.session.context)
 
-    def _fact(self, given: Formula, now: Formula, clause: Clause | None) -> Fact:
-        """Assume a formula of the present state, and prepare to ask whether it may fail in the next."""
-        a, refuted = self.encoding.algebra, self._variable("refuted")
-        following = self.encoding.at(now, now=self.encoding.next)
-        self.solver.add(a.implies(given, now), a.implies(refuted, a.negation(following)))
-        return Fact(now, refuted, clause)
+    def _implied(self, goal: Formula) -> Obligation:
+        """That no state fails a goal."""
+        refuted = self._variable("refuted")
+        self.states.add(self.encoding.algebra.implies(refuted, self.encoding.algebra.negation(goal)))
+        return Obligation(self.states, refuted)
 
-    def _clause(self, cube: Cube) -> tuple[Clause, Formula]:
-        """The clause that excludes a cube."""
-        a = self.encoding.algebra
-        literals, parts = [], []
-        for cell, mask in cube.items():
-            domain = self.encoding.system.cells[cell].domain
-            literals.append((cell, tuple(value for code, value in enumerate(domain) if not mask[code])))
-            parts.append(a.negation(a.disjunction([a.atom(cell, int(code)) for code in np.flatnonzero(mask)])))
-        return tuple(literals), a.disjunction(parts)
+    def _preserved(self, given: Formula, clause: Expr) -> Obligation:
+        """Assume a clause, and that no step makes it fail."""
+        a, refuted, now = self.encoding.algebra, self._variable("refuted"), self.encoding.ground(clause)
+        following = self.encoding.at(now, now=self.encoding.next)
+        self.states.add(a.implies(given, now))
+        self.steps.add(a.implies(given, now), a.implies(refuted, a.negation(following)))
+        return Obligation(self.steps, refuted)
+
+    def _clause(self, cube: Cube) -> Expr:
+        """The clause that excludes a cube: one of its cells has another value."""
+        literals = []
+        for number, mask in cube.items():
+            cell = self.encoding.system.cells[number]
+            here = x.apply(cell.function, *map(x.const, cell.args))
+            inside = [value for code, value in enumerate(cell.domain) if mask[code]]
+            outside = [value for code, value in enumerate(cell.domain) if not mask[code]]
+            if len(inside) < len(outside):
+                literals.append(x.conj(*(x.neg(x.equal(here, x.const(value))) for value in inside)))
+            else:
+                literals.append(x.disj(*(x.equal(here, x.const(value)) for value in outside)))
+        return x.disj(*literals)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from txweave.certificate import Certificate, Clause
+from txweave.certificate import Certificate
 from txweave.engines.z3.encode import Encoding
 from txweave.engines.z3.session import GaveUp, Session
 from txweave.system import expr as x
@@ -33,14 +33,23 @@ def bad(encoding: Encoding, item: GroundProperty, ticks: int = 0) -> Expr:
     return x.conj(x.neg(later), encoding.unfinished())
 
 
+def proper(item: GroundProperty) -> Expr | None:
+    """That a property is not violated, as a closed formula of the sorted system, where it says so by itself."""
+    if item.kind != "never":
+        return None
+    assert item.source.rows is not None
+    return x.conj(*(x.neg(x.exists(witness.locals, witness.condition)) for witness in item.source.rows.witnesses))
+
+
 def recheck(session: Session, system: GroundSystem, certificate: Certificate) -> tuple[str, ...]:
     """What is wrong with a certificate; nothing when it is confirmed: initiation, consecution for each action, safety."""
     encoding = Encoding(session, system)
     item = system.find(certificate.name)
-    unsafe = [bad(encoding, item, certificate.ticks), *(encoding.leaving.get(bound, x.FALSE) for bound in certificate.bounds)]
-    facts = [*(_clause(clause) for clause in certificate.clauses), *(x.neg(formula) for formula in unsafe)]
-    labels = [*(f"clause {n}" for n in range(1, len(certificate.clauses) + 1)), certificate.name, *certificate.bounds]
-    problems: list[str] = []
+    facts = [encoding.grounded(clause) for clause in certificate.clauses]
+    labels = [f"clause {n}" for n in range(1, len(certificate.clauses) + 1)]
+    unsafe = {certificate.name: bad(encoding, item, certificate.ticks)}
+    unsafe |= {bound: formula for bound, formula in encoding.leaving.items() if bound not in certificate.truncated}
+    problems = [f"crossing {bound} is not accepted" for bound in certificate.truncated if bound not in system.system.truncated]
 
     beginning, assuming = session.solver(), session.solver()
     beginning.add(encoding.initially())
@@ -58,8 +67,9 @@ def recheck(session: Session, system: GroundSystem, certificate: Certificate) ->
             problems.append(f"{what}: undecided ({reason.reason})")
         solver.pop()
 
+    before = len(problems)
     refuted("it is not true initially", x.disj(*map(x.neg, facts)), start=True)
-    if problems:
+    if len(problems) > before:
         # Name the parts where that can be told.
         whole = problems.pop()
         for fact, label in zip(facts, labels, strict=True):
@@ -70,7 +80,7 @@ def recheck(session: Session, system: GroundSystem, certificate: Certificate) ->
         broken = x.disj(*(x.neg(then) for fact, then in after if then is not fact))
         if broken is not x.FALSE:
             refuted(f"{action.name} does not preserve it", action.guard, broken)
-    for formula, label in zip(unsafe, labels[len(certificate.clauses) :], strict=True):
+    for label, formula in unsafe.items():
         refuted(f"{label} does not follow", formula)
     return tuple(problems)
 
@@ -81,6 +91,3 @@ def _after(action: GroundAction, facts: Sequence[Expr]) -> list[Expr]:
     memo: dict[Expr, Expr] = {}
     return [x.transform(fact, lambda node: new.get(node), memo) for fact in facts]
 
-
-def _clause(clause: Clause) -> Expr:
-    return x.disj(*(x.equal(x.cell(cell), x.const(value)) for cell, values in clause for value in values))
