@@ -696,6 +696,7 @@ def check(
     engine: Engine = "",
     max_states: int | None = None,
     max_depth: int | None = None,
+    rlimit: int | None = None,
     timeout: float | None = None,
     reduction: bool = True,
 ) -> Result:
@@ -707,6 +708,7 @@ def check(
         engine: ``explicit``, ``z3`` or ``both``; default: both up to 20,000 states.
         max_states: Explore at most so many states.
         max_depth: Search at most so many steps deep with Z3.
+        rlimit: What Z3 may do for a question, in its own units.
         timeout: Seconds.
         reduction: Of more than 100,000 states count those as one that no property can tell apart, where that is safe.
 
@@ -722,7 +724,7 @@ def check(
     check_properties([selected], names)
     if engine not in {"", "explicit", "z3", "both"}:
         raise Usage(f"there is no engine {engine!r}{suggestion(engine, ('explicit', 'z3', 'both'))}")
-    options = Options(engine, names, max_states, None, timeout, max_depth, reduction=reduction)
+    options = Options(engine, names, max_states, None, timeout, max_depth, rlimit, reduction=reduction)
     with running() as (listener, stop):
         (result,) = run_cases([selected], options, listener=listener, stop=stop)
     if result.errors:

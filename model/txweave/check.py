@@ -34,9 +34,9 @@ BOTH_UP_TO = 20_000
 HARVEST = 100_000
 """Z3 is shown the reachable states, to find invariants from, where there are at most so many."""
 
-Z3_SECONDS = 5.0
-"""Without ``--engine`` and ``--timeout``, how long Z3 may take for a question: the safety properties that hold, those that are
-violated, each leads-to property."""
+Z3_BUDGET = 20_000_000
+"""Without ``--engine`` and ``--rlimit``, how much Z3 may do for a question: the safety properties that hold, those that are violated,
+each leads-to property.  In Z3's own units (about a million a second), so that the verdict is the same on every machine."""
 
 LASSO = 6
 """Without ``--engine``, the length up to which Z3 looks for lassos of a leads-to property that holds."""
@@ -46,7 +46,8 @@ LASSO = 6
 class Options:
     """How to check.  ``engine``: ``explicit``, ``z3``, ``both``, or empty for both up to :data:`BOTH_UP_TO` states.
 
-    ``properties``: only these (empty: all).  ``timeout``: seconds for a whole case.  ``max_depth``: steps, for Z3.
+    ``properties``: only these (empty: all).  ``timeout``: seconds for a whole case.  ``max_depth``: steps, for Z3.  ``rlimit``: work
+    for each question to Z3, in its own units.  ``certify``: Z3 is asked for invariants, which the result then carries.
     ``strict``: what lint finds is an error.  ``reduction``: large state spaces are reduced, for properties that allow it.
     ``explore``: look around counterexamples, for a page whose reader may do so.
     ``today``: the day on which known violations may be past their last (default: the clock's, UTC).
@@ -58,6 +59,8 @@ class Options:
     max_memory: int | None = None
     timeout: float | None = None
     max_depth: int | None = None
+    rlimit: int | None = None
+    certify: bool = False
     strict: bool = False
     reduction: bool = True
     explore: bool = False
@@ -188,18 +191,17 @@ class _Run:
 
     # --------------------------------------------------------------------------------------------------------- engines
 
-    def _limits(self, engine: str, cap: float | None = None) -> Limits:
+    def _limits(self, engine: str, budget: int | None = None) -> Limits:
         rest: float | None = None
         if self.options.timeout is not None:
             rest = max(0.01, self.options.timeout - (time.monotonic() - self.started))
-        elif cap is not None:
-            rest = cap
         report = self.watch.progress
         return Limits(
             max_states=self.options.max_states,
             max_memory=self.options.max_memory,
             timeout=rest,
             max_depth=self.options.max_depth,
+            rlimit=budget if self.options.rlimit is None else self.options.rlimit,
             progress=(lambda p: report(engine, p)) if report is not None else None,
             stop=self.watch.stop,
         )
@@ -225,7 +227,7 @@ class _Run:
     def _z3(self, system: GroundSystem, names: list[str], explored: Outcome | None) -> Outcome:
         """Z3's answers.
 
-        Unless it was asked for, each question gets a short time, so that a hard one does not use up that of the others.
+        Unless it was asked for, each question gets a small budget, so that a hard one does not use up that of the others.
         """
         from txweave.engines import z3
 
@@ -243,10 +245,10 @@ class _Run:
                 questions.setdefault(("violated" if length else "holds", self.options.max_depth), []).append(name)
         answers: list[Outcome] = []
         for (_, depth), asked in questions.items():
-            limits = self._limits("z3", Z3_SECONDS)
+            limits = self._limits("z3", Z3_BUDGET)
             limits.max_depth = depth
             answers.append(z3.check(system, asked, limits, harvest))
-        verdicts = {name: _hurried(v) for outcome in answers for name, v in outcome.verdicts.items()}
+        verdicts = {name: self._hurried(v) for outcome in answers for name, v in outcome.verdicts.items()}
         return Outcome(
             "z3",
             {name: verdicts[name] for name in names if name in verdicts},
@@ -254,6 +256,12 @@ class _Run:
             stopped=next((o.stopped for o in answers if o.stopped), ""),
             seconds=sum(o.seconds for o in answers),
         )
+
+    def _hurried(self, verdict: Verdict) -> Verdict:
+        """A verdict that is unknown because Z3 was given little to do: the reason says how it gets more."""
+        if verdict.status is Status.UNKNOWN and verdict.reason.startswith("budget of ") and self.options.rlimit is None:
+            return replace(verdict, reason=f"{verdict.reason} (--engine both or --rlimit gives more)")
+        return verdict
 
     def _harvest(self, system: GroundSystem, explored: Outcome | None) -> list[State] | None:
         """The reachable states, a hint from which Z3 finds invariants; nothing where there are too many."""
@@ -405,14 +413,6 @@ def disagreements(verdicts: list[Verdict]) -> list[str]:
 def claims_shortest(verdict: Verdict) -> bool:
     """Whether an engine claims that there is no shorter counterexample; a note about the stem says so where it does not."""
     return not any("stem" in note for note in verdict.notes)
-
-
-def _hurried(verdict: Verdict) -> Verdict:
-    """A verdict that is unknown because Z3 was given little time: the reason says so."""
-    if verdict.status is Status.UNKNOWN and verdict.reason.startswith("timeout"):
-        more = verdict.reason.removeprefix("timeout").lstrip("; ")
-        return replace(verdict, reason=f"not within {Z3_SECONDS:g} s, --engine both waits longer" + (f"; {more}" if more else ""))
-    return verdict
 
 
 def compare(verdict: Verdict, expected: Expected) -> tuple[Relation, str]:

@@ -34,6 +34,7 @@ KEYS: dict[str, Key] = {
     "max-states": Key("max_states", int),
     "max-memory": Key("max_memory", int),
     "max-depth": Key("max_depth", int),
+    "rlimit": Key("rlimit", int),
     "timeout": Key("timeout", float),
     "format": Key("wanted_formats", list),
     "traces": Key("traces", str, files=True),

@@ -16,9 +16,10 @@ from txweave.certificate import Certificate
 from txweave.engines import z3 as engine
 from txweave.engines.z3.encode import Encoding
 from txweave.engines.z3.invariant import Harvest
-from txweave.engines.z3.recheck import recheck
+from txweave.engines.z3.recheck import proper, recheck
 from txweave.engines.z3.session import GaveUp, Session
 from txweave.judge import judge
+from txweave.proof.text import write
 from txweave.system import expr as x
 from txweave.system import reference as ref
 from txweave.system.expr import Domain, Elem
@@ -237,7 +238,7 @@ def proved(system: System, name: str) -> tuple[GroundSystem, Certificate]:
     verdict = answer(system, name, hint=True)
     assert verdict.status is Status.HOLDS
     assert verdict.certificate is not None
-    assert verdict.notes == (f"inductive invariant of {verdict.certificate.size} clauses",)
+    assert verdict.notes == (f"inductive invariant of {len(verdict.certificate.clauses)} clauses",)
     return ground(system), verdict.certificate
 
 
@@ -249,24 +250,22 @@ def problems(system: GroundSystem, certificate: Certificate) -> tuple[str, ...]:
 def test_an_invariant_is_found_and_readable() -> None:
     grounded, certificate = proved(toys.mutex(True, 2, crash=True), "exclusive")
     assert problems(grounded, certificate) == ()
-    assert sorted(certificate.lines(grounded)) == [
-        "exclusive is not violated",
-        "pc(P#1) in {'idle', 'dead'} or lock = P#1",
-        "pc(P#2) in {'idle', 'dead'} or lock = P#2",
+    first, *rest = map(write, certificate.clauses)
+    assert first == write(proper(grounded.find("exclusive")) or x.FALSE)
+    assert sorted(rest) == [
+        '(or (= (pc |P#1|) "idle") (= (pc |P#1|) "dead") (= lock |P#1|))',
+        '(or (= (pc |P#2|) "idle") (= (pc |P#2|) "dead") (= lock |P#2|))',
     ]
 
 
 def test_wrong_invariants_are_rejected() -> None:
     grounded, certificate = proved(toys.mutex(True), "exclusive")
-    first, *rest = certificate.clauses
-    assert any("does not preserve" in p for p in problems(grounded, replace(certificate, clauses=tuple(rest))))
-    ((cell, values), *others) = first
-    wrong = replace(certificate, clauses=(((cell, ("in",)), *others), *rest))
+    first, second, *rest = certificate.clauses
+    assert any("does not preserve" in p for p in problems(grounded, replace(certificate, clauses=(first, *rest))))
+    wrong = replace(certificate, clauses=(first, x.conj(second, x.equal(x.apply("lock"), x.const(P0))), *rest))
     assert any("not true initially" in p for p in problems(grounded, wrong))
-    assert problems(grounded, replace(certificate, clauses=(*certificate.clauses, ())))
-    unsafe = replace(certificate, name="no_deadlock")
-    assert problems(grounded, unsafe) == ()
-    assert values != ("in",)
+    assert problems(grounded, replace(certificate, clauses=(*certificate.clauses, x.FALSE)))
+    assert problems(grounded, replace(certificate, clauses=())) == ("exclusive does not follow",)
 
 
 def test_an_invariant_of_the_right_system_does_not_do_for_the_broken_one() -> None:
@@ -285,7 +284,9 @@ def test_a_bound_that_is_claimed_is_checked() -> None:
     assert verdict.truncated == ("n",)
     assert verdict.certificate is not None
     assert problems(grounded, verdict.certificate) == ()
-    assert problems(grounded, replace(verdict.certificate, bounds=("n",)))
+    assert problems(grounded, replace(verdict.certificate, truncated=())) == ("n does not follow",)
+    refused = ground(toys.counter(3, bound=True))
+    assert problems(refused, verdict.certificate) == ("crossing n is not accepted",)
 
 
 def test_a_bad_hint_leads_to_no_wrong_claim() -> None:
@@ -375,8 +376,8 @@ def test_the_claim_rests_on_the_recheck(monkeypatch: pytest.MonkeyPatch) -> None
     """Even if the search is wrong: here it takes the goals for inductive."""
     from txweave.engines.z3.invariant import Strengthening
 
-    def gullible(_: Strengthening, name: str, goal: Any, bounds: Any, ticks: int) -> Certificate:
-        return Certificate(name, (), tuple(bounds), ticks)
+    def gullible(_: Strengthening, name: str, goals: Any, own: Any, truncated: Any, ticks: int) -> Certificate:  # noqa: ARG001
+        return Certificate(name, (own,), tuple(truncated), ticks)
 
     monkeypatch.setattr(Strengthening, "prove", gullible)
     verdict = answer(toys.mutex(True), "exclusive", hint=True)
@@ -420,9 +421,9 @@ def gives_up(session: Session) -> GaveUp:
 def test_limits_end_a_query() -> None:
     assert gives_up(Session(Limits(timeout=0.3))).cause == "timeout"
     assert gives_up(Session(Limits(max_memory=1))).cause == "memory"
-    exhausted = gives_up(Session(rlimit=1000))
-    assert exhausted.cause == ""
-    assert "unknown" in exhausted.reason
+    exhausted = gives_up(Session(Limits(rlimit=1000)))
+    assert exhausted.cause == "rlimit"
+    assert exhausted.reason.startswith("budget of 1,000 units of work used up (Z3: ")
     stop = threading.Event()
     threading.Timer(0.3, stop.set).start()
     assert gives_up(Session(Limits(stop=stop.is_set))).cause == "interrupted"

@@ -65,6 +65,13 @@ def _complete_format(context: click.Context, parameter: click.Parameter, incompl
     help="Use at most so much memory (default: three quarters of what there is, shared by -j).",
 )
 @click.option("--max-depth", type=click.IntRange(min=0), metavar="N", help="Search at most N steps deep with Z3.")
+@click.option(
+    "--rlimit",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="How much Z3 may do for a question, in its own units, which do not depend on the machine (default: 20,000,000, with "
+    "--engine a hundred times as much).",
+)
 @click.option("--timeout", type=click.FloatRange(min=0, min_open=True), metavar="SECONDS", help="For each case.")
 @unreduced
 @click.option(
@@ -101,6 +108,7 @@ def check(
     max_states: int | None,
     max_memory: int | None,
     max_depth: int | None,
+    rlimit: int | None,
     timeout: float | None,
     no_reduction: bool,
     wanted_formats: tuple[Target, ...],
@@ -120,7 +128,7 @@ def check(
     property is expected to hold.
 
     Defaults are read from [tool.txweave] of the nearest pyproject.toml that has it, from this directory upward: paths, engine,
-    jobs, max-states, max-memory, max-depth, timeout, format, traces, story, no-story, strict, no-timing, quiet, no-reduction,
+    jobs, max-states, max-memory, max-depth, rlimit, timeout, format, traces, story, no-story, strict, no-timing, quiet, no-reduction,
     no-cache. The command line takes their place.
     """
     from txweave.cache import Cache
@@ -142,7 +150,16 @@ def check(
     show_errors(collection.errors)
     explore = any(target.form.name == "html" for target in wanted_formats)
     options = Options(
-        engine or "", properties, max_states, max_memory, timeout, max_depth, strict, reduction=not no_reduction, explore=explore
+        engine or "",
+        properties,
+        max_states,
+        max_memory,
+        timeout,
+        max_depth,
+        rlimit,
+        strict=strict,
+        reduction=not no_reduction,
+        explore=explore,
     )
     selected = collection.cases
     if properties:

@@ -210,7 +210,8 @@ class _Run:
                 self._no_longer_run(item, result.depth, hits, seconds)
             else:
                 reasons = [why[item.name]] if item.name in why else []
-                reasons += [result.stopped.reason] if result.stopped is not None and result.stopped.reason not in reasons else []
+                if result.stopped is not None and not any(reason.startswith(result.stopped.reason) for reason in reasons):
+                    reasons.append(result.stopped.reason)
                 reasons.append(f"no violation to depth {result.depth}" if result.depth >= 0 else "nothing was searched")
                 self._unknown(item.name, "; ".join(reasons), seconds)
 

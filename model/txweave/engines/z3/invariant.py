@@ -36,7 +36,10 @@ CHUNK = 1 << 16
 """States whose goals are evaluated at a time."""
 
 PAIRS = 1 << 15
-"""Up to so many harvested states the shortest clauses are found exactly, beyond that greedily."""
+"""Up to so many harvested states the shortest clauses are looked for, beyond that greedily."""
+
+THIRDS = 12
+"""So many cells, those with whose value the fewest states agree, are tried as one of three."""
 
 
 class Harvest:
@@ -114,33 +117,31 @@ def _greedy(agree: npt.NDArray[np.bool_]) -> list[int] | None:
 
 
 def _shortest(agree: npt.NDArray[np.bool_]) -> list[int] | None:
-    """As :func:`_greedy`, but with the fewest cells if three will do."""
-    counts = agree.sum(axis=0)
-    if (counts == 0).any():
-        return [int(counts.argmin())]
-    pair = _pair(agree)
+    """As :func:`_greedy`, but with the fewest cells if two will do, or three of which one is among the most telling."""
+    columns = [int.from_bytes(np.packbits(column).tobytes(), "big") for column in agree.T]
+    counts = [column.bit_count() for column in columns]
+    if 0 in counts:
+        return [counts.index(0)]
+    pair = _pair(columns)
     if pair is not None:
         return list(pair)
-    for cell in np.argsort(counts, kind="stable"):
-        rest = agree[agree[:, cell]]
-        if len(rest) < len(agree):
-            pair = _pair(rest)
+    for cell in sorted(range(len(columns)), key=counts.__getitem__)[:THIRDS]:
+        if counts[cell] < len(agree):
+            pair = _pair([columns[cell] & column for column in columns])
             if pair is not None:
-                return [int(cell), *pair]
+                return [cell, *pair]
     return _greedy(agree)
 
 
-def _pair(agree: npt.NDArray[np.bool_]) -> tuple[int, int] | None:
-    """Two cells in which no row agrees, the rows that agree in one of them being as many as can be."""
-    numbers = agree.astype(np.float32)
-    both = numbers.T @ numbers
-    counts = numbers.sum(axis=0)
-    value = np.where(both == 0, counts[:, None] + counts[None, :] + 1, 0)
-    best = int(value.argmax())
-    if value.flat[best] == 0:
-        return None
-    first, second = divmod(best, agree.shape[1])
-    return first, second
+def _pair(columns: list[int]) -> tuple[int, int] | None:
+    """Two cells in which no row agrees, the rows that agree in one of them being as many as can be; columns are sets of rows."""
+    best, value = None, -1
+    counts = [column.bit_count() for column in columns]
+    for first, one in enumerate(columns):
+        for second in range(first + 1, len(columns)):
+            if counts[first] + counts[second] > value and not one & columns[second]:
+                best, value = (first, second), counts[first] + counts[second]
+    return best
 
 
 @dataclass(eq=False)
