@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from txweave.collect import Selected
 from txweave.report.story import Place, Story, tell
-from txweave.results import Answer, CaseResult, Expected, Exploration, Finding, Known, PropertyResult, Relation
+from txweave.results import Answer, CaseResult, Expected, Exploration, Finding, Known, Proof, PropertyResult, Relation
 from txweave.spec import syntax
 from txweave.spec.diagnostics import Diagnostic, SpecError
 from txweave.verdict import Limits, Outcome, Progress, Status, Verdict
@@ -47,7 +47,7 @@ class Options:
     """How to check.  ``engine``: ``explicit``, ``z3``, ``both``, or empty for both up to :data:`BOTH_UP_TO` states.
 
     ``properties``: only these (empty: all).  ``timeout``: seconds for a whole case.  ``max_depth``: steps, for Z3.  ``rlimit``: work
-    for each question to Z3, in its own units.  ``certify``: Z3 is asked for invariants, which the result then carries.
+    for each question to Z3, in its own units.
     ``strict``: what lint finds is an error.  ``reduction``: large state spaces are reduced, for properties that allow it.
     ``explore``: look around counterexamples, for a page whose reader may do so.
     ``today``: the day on which known violations may be past their last (default: the clock's, UTC).
@@ -60,7 +60,6 @@ class Options:
     timeout: float | None = None
     max_depth: int | None = None
     rlimit: int | None = None
-    certify: bool = False
     strict: bool = False
     reduction: bool = True
     explore: bool = False
@@ -315,8 +314,15 @@ class _Run:
             notes=notes,
             story=story,
             explored=explored,
+            proof=self._proof(system, verdicts) if final.status in (Status.HOLDS, Status.PROVED) else None,
             trace=final.trace,
         )
+
+    @staticmethod
+    def _proof(system: GroundSystem, verdicts: list[Verdict]) -> Proof | None:
+        from txweave.proof.record import record
+
+        return next((record(system.system, v.certificate) for v in verdicts if v.certificate is not None), None)
 
     @staticmethod
     def _calm(name: str, verdict: Verdict, viewer: Viewer) -> tuple[Verdict, list[str]]:

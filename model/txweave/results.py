@@ -83,6 +83,32 @@ class Expected:
 
 
 @dataclass(frozen=True)
+class ProofClause:
+    """A conjunct of an invariant: in SMT-LIB, and in the words of the specification."""
+
+    smt: str
+    words: str
+
+
+@dataclass(frozen=True)
+class Proof:
+    """Why a property holds: an inductive invariant, its clauses in the order in which the argument needs them.
+
+    ``kind``: ``instance`` (of so many processes and rows as ``scope`` says) or ``any number``.  ``clock``: ``none`` (time plays
+    no part) or ``ages`` (saturated; see ``docs/proofs.md``).  ``meaning``: a digest of the system and the property.
+    ``truncated``, ``ticks``: as in :class:`txweave.certificate.Certificate`.
+    """
+
+    kind: str
+    clock: str
+    scope: str
+    meaning: str
+    truncated: tuple[str, ...]
+    ticks: int
+    clauses: tuple[ProofClause, ...]
+
+
+@dataclass(frozen=True)
 class PropertyResult:
     """The final verdict on one property of one case.
 
@@ -105,6 +131,8 @@ class PropertyResult:
     notes: tuple[str, ...] = ()
     story: Story | None = None
     explored: str = field(default="", repr=False)
+    proof: Proof | None = None
+    """Where an engine found an inductive invariant."""
     trace: Trace | None = field(default=None, compare=False, repr=False)
 
     @property
