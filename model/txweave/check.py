@@ -47,7 +47,7 @@ class Options:
     """How to check.  ``engine``: ``explicit``, ``z3``, ``both``, or empty for both up to :data:`BOTH_UP_TO` states.
 
     ``properties``: only these (empty: all).  ``timeout``: seconds for a whole case.  ``max_depth``: steps, for Z3.  ``rlimit``: work
-    for each question to Z3, in its own units.
+    for each question to Z3, in its own units.  ``certify``: invariants are wanted, whatever the number of states is.
     ``strict``: what lint finds is an error.  ``reduction``: large state spaces are reduced, for properties that allow it.
     ``explore``: look around counterexamples, for a page whose reader may do so.
     ``today``: the day on which known violations may be past their last (default: the clock's, UTC).
@@ -60,6 +60,7 @@ class Options:
     timeout: float | None = None
     max_depth: int | None = None
     rlimit: int | None = None
+    certify: bool = False
     strict: bool = False
     reduction: bool = True
     explore: bool = False
@@ -215,7 +216,8 @@ class _Run:
         from txweave.engines import explicit
 
         explored = explicit.check(system, names, self._limits("explicit"), reduce=self.options.reduction)
-        if self._stopped() or not (engine == "both" or (not engine and self._small(explored))):
+        wanted = engine == "both" or (not engine and (self.options.certify or self._small(explored)))
+        if self._stopped() or not wanted:
             return [explored]
         return [explored, self._z3(system, names, explored)]
 
@@ -243,8 +245,8 @@ class _Run:
             else:
                 questions.setdefault(("violated" if length else "holds", self.options.max_depth), []).append(name)
         answers: list[Outcome] = []
-        for (_, depth), asked in questions.items():
-            limits = self._limits("z3", Z3_BUDGET)
+        for (kind, depth), asked in questions.items():
+            limits = self._limits("z3", None if self.options.certify and kind == "holds" else Z3_BUDGET)
             limits.max_depth = depth
             answers.append(z3.check(system, asked, limits, harvest))
         verdicts = {name: self._hurried(v) for outcome in answers for name, v in outcome.verdicts.items()}

@@ -106,6 +106,8 @@ class Proof:
     truncated: tuple[str, ...]
     ticks: int
     clauses: tuple[ProofClause, ...]
+    lifted: tuple[str, ...] = ()
+    """The sorts of which there may be any number."""
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ from collections.abc import Sequence
 import click
 
 import txweave
+from txweave.cli.certificates import verify_certificate
 from txweave.cli.check import check
 from txweave.cli.compositions import compare, repair
 from txweave.cli.diff import diff
@@ -60,7 +61,7 @@ def cli() -> None:
     """
 
 
-for _command in (check, diff, repair, compare, replay, conform, show, simulate, graph, export, explain, init, schema):
+for _command in (check, diff, repair, compare, replay, conform, show, simulate, graph, export, verify_certificate, explain, init, schema):
     cli.add_command(_command)
 
 

@@ -19,6 +19,7 @@ from txweave.report.formats import FORMATS, FormatError, Target, Where, targets
 if TYPE_CHECKING:
     from txweave.collect import Choice
     from txweave.report.outcomes import Report
+    from txweave.results import CaseResult
 
 
 def _targets(context: click.Context, parameter: click.Parameter, values: tuple[str, ...]) -> tuple[Target, ...]:
@@ -87,6 +88,12 @@ def _complete_format(context: click.Context, parameter: click.Parameter, incompl
 )
 @click.option("--traces", metavar="DIR", help="Write each counterexample as a trace file, to be taken again.")
 @click.option(
+    "--certificate",
+    metavar="FILE",
+    help="Write the inductive invariants by which Z3 shows what holds, to be verified by verify-certificate. Z3 is asked "
+    "whatever the number of states is, unless --engine says explicit.",
+)
+@click.option(
     "--story", "told", is_flag=False, flag_value="*", multiple=True, metavar="[PROPERTY]", help="Tell expected stories too."
 )
 @click.option("--no-story", is_flag=True, help="Tell no stories.")
@@ -113,6 +120,7 @@ def check(
     no_reduction: bool,
     wanted_formats: tuple[Target, ...],
     traces: str | None,
+    certificate: str | None,
     told: tuple[str, ...],
     no_story: bool,
     strict: bool,
@@ -148,6 +156,11 @@ def check(
         if not collection.errors:
             check_properties(collection.cases, wanted)
     show_errors(collection.errors)
+    if certificate is not None:
+        if engine == "explicit":
+            raise click.UsageError("--certificate writes what Z3 finds: leave out --engine explicit")
+        if not Path(certificate).parent.is_dir():
+            raise Failure(f"cannot write {certificate}: there is no directory {Path(certificate).parent}")
     explore = any(target.form.name == "html" for target in wanted_formats)
     options = Options(
         engine or "",
@@ -157,6 +170,7 @@ def check(
         timeout,
         max_depth,
         rlimit,
+        certify=certificate is not None,
         strict=strict,
         reduction=not no_reduction,
         explore=explore,
@@ -190,11 +204,36 @@ def check(
             write_counterexamples(traces, selected, results, fixes)
         except TraceError as error:
             unwritten.append(str(error))
+    if certificate is not None:
+        unwritten += _write_certificate(Path(certificate), results)
     for words in unwritten:
         click.echo(f"Error: {words}", err=True)
     if any(r.debug for r in results):
         click.echo(REPORT, err=True)
     sys.exit(int(worst([report.exit_status, *([Exit.ERROR] if unwritten else [])])))
+
+
+def _write_certificate(path: Path, results: Sequence[CaseResult]) -> list[str]:
+    """Write the proofs that there are; what prevents it, in words."""
+    from txweave.proof.file import claims, dumps
+    from txweave.verdict import Status
+
+    found = claims(results)
+    if not found:
+        return [f"{path} was not written: no property was shown by an invariant"]
+    without = [
+        f"{item.name} in {result.case}"
+        for result in results
+        for item in result.properties
+        if item.kind in ("never", "deadlock") and item.status in (Status.HOLDS, Status.PROVED) and item.proof is None
+    ]
+    for name in without:
+        click.echo(f"{path}: no invariant was found for {name}, which holds by exploration", err=True)
+    try:
+        path.write_text(dumps(found), encoding="utf-8")
+    except OSError as error:
+        return [f"cannot write {path}: {error.strerror}"]
+    return []
 
 
 _INTERRUPTED = "txweave.interrupted"

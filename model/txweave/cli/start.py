@@ -19,6 +19,7 @@ SCHEMAS = {
     "repair": ("txweave.report", "repair.schema.json"),
     "compare": ("txweave.report", "compare.schema.json"),
     "diff": ("txweave.report", "diff.schema.json"),
+    "certificate": ("txweave.proof", "certificate.schema.json"),
 }
 """What ``txweave schema`` shows: the package and the file of each schema."""
 

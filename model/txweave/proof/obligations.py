@@ -227,4 +227,3 @@ class Obligations:
         """Names that were given since the last query."""
         begin, self._written = self._written, len(self.text.lines)
         return tuple(self.text.lines[begin:])
-

@@ -17,7 +17,7 @@ from txweave.engines.z3.logic import Codes, Translation, tag
 from txweave.engines.z3.session import Session
 from txweave.system import expr as x
 from txweave.system.expr import Elem, Expr
-from txweave.system.ground import Grounder, GroundAction, GroundSystem
+from txweave.system.ground import GroundAction, Grounder, GroundSystem
 from txweave.trace import State, Taken
 
 Formula: TypeAlias = Any

@@ -2,8 +2,8 @@
 
 It starts from the goals (the property is not violated, the bounds are not crossed) and looks for a counterexample: a state, not
 known to be unreachable, in which a goal fails, or from which one step makes a clause fail.  A clause is added that is false there
-but true in every harvested state, as short as can be, and it becomes an obligation itself.  The harvest is only a hint: it chooses clauses.
-What is claimed is what :mod:`~txweave.engines.z3.recheck` confirms with a fresh solver.
+but true in every harvested state, as short as can be, and it becomes an obligation itself.  The harvest is only a hint: it
+chooses clauses.  What is claimed is what :mod:`~txweave.engines.z3.recheck` confirms with a fresh solver.
 """
 
 from __future__ import annotations
@@ -169,7 +169,9 @@ class Strengthening:
         self.states.add(self.encoding.within())
         self.steps.add(self.encoding.within(), self.encoding.step())
 
-    def prove(self, name: str, goals: Sequence[Expr], own: Expr | None, truncated: Sequence[str] = (), ticks: int = 0) -> Certificate:
+    def prove(
+        self, name: str, goals: Sequence[Expr], own: Expr | None, truncated: Sequence[str] = (), ticks: int = 0
+    ) -> Certificate:
         """An inductive invariant that implies every goal (ground formulas).
 
         The clauses come in the order in which the argument asked for them: each is there because without it a goal would not

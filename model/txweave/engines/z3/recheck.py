@@ -90,4 +90,3 @@ def _after(action: GroundAction, facts: Sequence[Expr]) -> list[Expr]:
     new: dict[Expr, Expr] = {x.cell(target): body for target, body in action.updates}
     memo: dict[Expr, Expr] = {}
     return [x.transform(fact, lambda node: new.get(node), memo) for fact in facts]
-
