@@ -142,10 +142,7 @@ class Translation:
             case x.Equal(left, right):
                 return equality(self.term(left, env), self.term(right, env))
             case x.Less(left, right):
-                first, second = self.term(left, env), self.term(right, env)
-                if isinstance(first, int) and isinstance(second, int):
-                    return "true" if first < second else "false"
-                return f"(< {show(first)} {show(second)})"
+                return order(self.term(left, env), self.term(right, env))
             case x.Ite(condition, then, otherwise):
                 when = self.formula(condition, env)
                 return choice(when, self.formula(then, env), self.formula(otherwise, env))
@@ -226,7 +223,7 @@ class Translation:
                 joined: Term = added([result, term])
             else:
                 first, second = (term, result) if kind == "min" else (result, term)
-                joined = alternative(f"(< {show(first)} {show(second)})", term, result)
+                joined = alternative(order(first, second), term, result)
             result = alternative(counts, alternative(equality(result, NULL), term, joined), result)
             result = result if isinstance(result, int) else self.text.name("Int", result)
         return result
@@ -286,6 +283,13 @@ def equality(left: Term, right: Term) -> str:
     if isinstance(left, int) and isinstance(right, int):
         return "false"
     return f"(= {show(left)} {show(right)})"
+
+
+def order(left: Term, right: Term) -> str:
+    """Order of numbers."""
+    if isinstance(left, int) and isinstance(right, int):
+        return "true" if left < right else "false"
+    return "false" if left == right else f"(< {show(left)} {show(right)})"
 
 
 def choice(when: str, then: str, otherwise: str) -> str:

@@ -48,7 +48,10 @@ class Z3:
 
     def run(self, lines: Iterable[str]) -> str:
         """What Z3 prints for the next commands."""
-        return str(self._z3.Z3_eval_smtlib2_string(self._context.ref(), "\n".join(lines))).strip()
+        try:
+            return str(self._z3.Z3_eval_smtlib2_string(self._context.ref(), "\n".join(lines))).strip()
+        except self._z3.Z3Exception as error:
+            return f"error: {error}"
 
 
 class Cvc5:

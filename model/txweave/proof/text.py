@@ -52,15 +52,21 @@ def write(node: Expr) -> str:
 
 
 class Writer:
-    """Writes expressions that may share locals, which are named in the order in which they are met."""
+    """Writes expressions; locals are named in the order in which they are bound, or met where nothing binds them."""
 
     def __init__(self) -> None:
         self.names: dict[Local, str] = {}
+        self._count = 0
 
     def declare(self, bound: Local) -> str:
         """The name of a local."""
         if bound not in self.names:
-            self.names[bound] = f"{bound.name.split(chr(39))[0]}.{len(self.names) + 1}"
+            self._new(bound)
+        return symbol(self.names[bound])
+
+    def _new(self, bound: Local) -> str:
+        self._count += 1
+        self.names[bound] = f"{bound.name.split(chr(39))[0]}.{self._count}"
         return symbol(self.names[bound])
 
     def text(self, node: Expr) -> str:
@@ -88,20 +94,25 @@ class Writer:
             case x.Ite(condition, then, otherwise):
                 return f"(ite {text(condition)} {text(then)} {text(otherwise)})"
             case x.Quantified(every, bound, body):
-                return f"({'forall' if every else 'exists'} {self.bound(bound)} {text(body)})"
+                return self._binder("forall" if every else "exists", bound, [], [body], [])
             case x.Count(bound, body):
-                return f"(count {self.bound(bound)} {text(body)})"
+                return self._binder("count", bound, [], [body], [])
             case x.Fold(kind, bound, body, term):
-                return f"({kind} {self.bound(bound)} {text(body)} {text(term)})"
+                return self._binder(kind, bound, [], [body, term], [])
             case x.Pick(bound, body, term, default):
-                return f"(pick {self.bound(bound)} {text(body)} {text(term)} {text(default)})"
+                return self._binder("pick", bound, [], [body, term], [default])
             case x.Least(bound, chosen, body):
-                return f"(least {self.bound((bound,))} {text(chosen)} {text(body)})"
+                return self._binder("least", (bound,), [chosen], [body], [])
         raise TypeError(type(node).__name__)
 
-    def bound(self, locals_: tuple[Local, ...]) -> str:
-        """The list of locals that a quantifier binds."""
-        return f"({' '.join(f'({self.declare(item)} {domain(item.domain)})' for item in locals_)})"
+    def _binder(self, word: str, bound: tuple[Local, ...], before: list[Expr], inside: list[Expr], after: list[Expr]) -> str:
+        """What binds locals in some of its parts: elsewhere their names are those of before."""
+        outer = dict(self.names)
+        first = [self.text(part) for part in before]
+        heads = [f"({self._new(item)} {domain(item.domain)})" for item in bound]
+        parts = [self.text(part) for part in inside]
+        self.names = outer
+        return f"({' '.join([word, f'({chr(32).join(heads)})', *first, *parts, *(self.text(part) for part in after)])})"
 
 
 def value(constant: Value) -> str:
