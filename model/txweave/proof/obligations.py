@@ -6,22 +6,31 @@ within bounds:
 * *initiation*: the initial state satisfies every clause;
 * *consecution*, for each action and its parameters: ``I``, the guard and a clause that fails after the step;
 * *bounds*, for each of them as well: ``I``, the guard and a step that crosses a bound whose crossing is not accepted;
-* *safety*: ``I`` and the property is violated.
+* *safety*: ``I`` and the property is violated;
+* *clock*, where timestamps are kept as saturated ages: that a clock which runs on for ever is simulated.  Beside the ages stand
+  the real ones, integers as large as they like, which a tick makes one older, all of them.  For each pair of them (the present
+  is one as well) the difference is the same in both, or in both at least so many ticks, with the same sign; how many depends on
+  the functions.  Initially they are equal; every step by the real clock must be a step by the ages that leads to related
+  states, and what is a violation by the real clock must be one by the ages.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
+from typing import TypeAlias
 
 from txweave.certificate import Certificate
 from txweave.proof.smt import (
+    NULL,
     Key,
     Numbers,
     Term,
     Text,
     Translation,
+    added,
+    alternative,
     conjunction,
     disjunction,
     equality,
@@ -35,6 +44,13 @@ from txweave.system.reference import elements, environments, same, values
 from txweave.system.sorted import Action, Property, System, Update, bound_name
 
 
+Pair: TypeAlias = tuple[str, str]
+"""Two functions whose values are ages; :data:`PRESENT` may be the second."""
+
+PRESENT = "now"
+"""The present, an age of 0."""
+
+
 @dataclass(frozen=True)
 class Query:
     """A conjunction that must have no model.  ``label`` says what a model would mean; ``parts`` are the clauses that may fail.
@@ -46,7 +62,7 @@ class Query:
     label: str
     definitions: tuple[str, ...]
     assertions: tuple[str, ...]
-    parts: tuple[tuple[str, str], ...] = ()
+    parts: tuple[tuple[str | Pair, str], ...] = ()
 
     def lines(self) -> Iterator[str]:
         """The query as a script, after the prelude and the queries before it."""
@@ -59,10 +75,9 @@ class Query:
         yield "(pop 1)"
 
     def split(self) -> Iterator[Query]:
-        """One query for each clause that may fail."""
-        for number, (name, part) in enumerate(self.parts):
-            definitions = () if number else self.definitions
-            yield Query(self.kind, f"{name} {self.label}", definitions, self.assertions, ((name, part),))
+        """One query for each part that may fail, once the query itself has been asked."""
+        for name, part in self.parts:
+            yield Query(self.kind, f"{name} {self.label}", (), self.assertions, ((name, part),))
 
 
 class Obligations:
@@ -89,6 +104,9 @@ class Obligations:
                     name = f"{function.name}({','.join(map(str, args))})" if args else function.name
                     self.symbols[function.name, args] = self.now[function.name, args] = symbol(name)
         self.present = Translation(system, self.numbers, self.text, self.now)
+        self.ages = [key for key in self.symbols if self.functions[key[0]].domain.ages is not None]
+        clock = {key: f"(ite (= {self.now[key]} {NULL}) {NULL} (* 2 {self._time(key)}))" for key in self.ages}
+        self.real = Translation(system, self.numbers, self.text, {**self.now, **clock})
         self.clauses = [(f"clause {n}", clause) for n, clause in enumerate(certificate.clauses, 1)]
 
     def prelude(self) -> list[str]:
@@ -97,6 +115,7 @@ class Obligations:
         for (function, _), name in self.symbols.items():
             lines.append(f"(declare-const {name} Int)")
             lines.append(f"(assert {self._among(name, self.domains[function])})")
+        lines += [f"(declare-const {self._time(key)} Int)" for key in self.ages]
         held = [self.present.formula(clause) for _, clause in self.clauses]
         return [*lines, *self._new(), *(f"(assert {formula})" for formula in held)]
 
@@ -105,7 +124,7 @@ class Obligations:
         for action in self.system.actions:
             for env in environments(self.system, action.params, {}):
                 yield from self._step(action, env)
-        yield Query("safety", f"{self.item.name} does not follow", *self._with([self._violated()]))
+        yield Query("safety", f"{self.item.name} does not follow", *self._with([self._violated(self.present)]))
 
     def initiation(self) -> tuple[list[str], Query]:
         """Declarations of the initial state, and that a clause fails there."""
@@ -136,12 +155,7 @@ class Obligations:
             if action.out not in self.certificate.truncated:
                 yield Query("bounds", f"{name} crosses the bound {action.out}", *self._with([guard]))
             return
-        new: dict[Key, Term] = {}
-        for update in action.updates:
-            for args in product(*(elements(self.system, sort) for sort in self.functions[update.function].params)):
-                value = self.present.term(update.body, {**env, **dict(zip(update.formals, args, strict=True))})
-                if value != self.now[update.function, args] and (update.function, args) in self.symbols:
-                    new[update.function, args] = value
+        new = self._new_values(action, env, self.present)
         fits = {key: self._fits(key[0], value) for key, value in new.items()}
         beyond = [negation(fits[key]) for key in new if not self._accepted(key[0])]
         if disjunction(beyond) != "false":
@@ -156,6 +170,86 @@ class Obligations:
             assertions = [guard, *fits.values()]
             definitions, texts = self._with(assertions)
             yield Query("consecution", f"is not preserved by {name}", definitions, texts, tuple(parts))
+
+    def _new_values(self, action: Action, env: dict[Local, Value], state: Translation, *, real: bool = False) -> dict[Key, Term]:
+        """The cells that an action changes, with their new values; ``real``: a tick makes every age one older."""
+        new: dict[Key, Term] = {}
+        for update in action.updates:
+            for args in product(*(elements(self.system, sort) for sort in self.functions[update.function].params)):
+                key = (update.function, args)
+                if key not in self.symbols:
+                    continue
+                if real and action.kind == "tick" and key in self.ages:
+                    before = state.cells[key]
+                    value = alternative(equality(before, NULL), NULL, added([before, 2]))
+                    value = value if isinstance(value, int) else self.text.name("Int", value)
+                else:
+                    value = state.term(update.body, {**env, **dict(zip(update.formals, args, strict=True))})
+                if value != state.cells[key]:
+                    new[key] = value
+        return new
+
+    # ----------------------------------------------------------------------------------------------------------- clock
+
+    def _time(self, key: Key) -> str:
+        """The symbol of a real age."""
+        return symbol(f"time of {self.symbols[key].strip('|')}")
+
+    def widest(self) -> dict[Pair, int]:
+        """For each pair of functions the most that may be asked of differences: what a tick keeps apart."""
+        names = [*sorted({function for function, _ in self.ages}), PRESENT]
+        gaps = [domain.ages[1] for key in self.ages if (domain := self.functions[key[0]].domain).ages is not None]
+        return {(one, other): max(gaps) for n, one in enumerate(names) for other in names[n:]} if gaps else {}
+
+    def clock(self, exact: Mapping[Pair, int]) -> Iterator[Query]:
+        """The queries for a relation of ages to the real clock: up to how many ticks differences are exact."""
+        related = conjunction([formula for _, formula in self._related(self.now, self.real.cells, exact)])
+        related = self.text.name("Bool", related)
+        for action in self.system.actions:
+            for env in environments(self.system, action.params, {}):
+                yield from self._simulated(action, env, related, exact)
+        here, there = self._violated(self.present), self._violated(self.real, real=True)
+        label = f"{self.item.name} may be violated by a clock that is not saturated"
+        yield Query("clock", label, *self._with([related, there, negation(here)]))
+
+    def _related(self, kept: Mapping[Key, Term], real: Mapping[Key, Term], exact: Mapping[Pair, int]) -> Iterator[tuple[Pair, str]]:
+        """That ages stand for real ones, by pairs of functions."""
+        points = [(function, show(kept[function, args]), show(real[function, args])) for function, args in self.ages]
+        for function, s, a in points:
+            yield (function, function), f"(= {equality(s, NULL)} {equality(a, NULL)})"
+        points.append((PRESENT, "0", "0"))
+        for number, (one, s, a) in enumerate(points):
+            for other, t, b in points[number + 1 :]:
+                pair = (one, other) if (one, other) in exact else (other, one)
+                if exact[pair]:
+                    there = conjunction([negation(f"(= {age} {NULL})") for age in (s, t)])
+                    least = 2 * exact[pair]
+                    above = f"(and (>= (- {b} {a}) {least}) (>= (- {t} {s}) {least}))"
+                    below = f"(and (>= (- {a} {b}) {least}) (>= (- {s} {t}) {least}))"
+                    # What lies in the future comes nearer with every tick: there nothing is given away.
+                    far = below if other == PRESENT else f"{above} {below}"
+                    yield pair, f"(=> {there} (or (= (- {b} {a}) (- {t} {s})) {far}))"
+
+    def _simulated(self, action: Action, env: dict[Local, Value], related: str, exact: Mapping[Pair, int]) -> Iterator[Query]:
+        """A step by the real clock is one by the ages, to related states."""
+        guard = self.real.formula(action.guard, env)
+        if guard == "false":
+            return
+        fails: list[tuple[str | Pair, str]] = [("its guard", negation(self.present.formula(action.guard, env)))]
+        if action.out is None:
+            kept = {**self.now, **self._new_values(action, env, self.present)}
+            real = {**self.real.cells, **self._new_values(action, env, self.real, real=True)}
+            different = [negation(equality(kept[key], real[key])) for key in self.symbols if key not in self.ages]
+            fails.append(("what it writes", disjunction(different)))
+            if any(kept[key] != self.now[key] or real[key] != self.real.cells[key] for key in self.ages):
+                after: dict[Pair, list[str]] = {}
+                for pair, formula in self._related(kept, real, exact):
+                    after.setdefault(pair, []).append(formula)
+                fails += [(pair, negation(conjunction(formulas))) for pair, formulas in after.items()]
+        parts = tuple((name, part) for name, part in fails if part != "false")
+        if parts:
+            name = f"{action.name}({', '.join('NULL' if v is None else str(v) for v in env.values())})"
+            yield Query("clock", f"of {name} depends on more of the clock than the ages tell", *self._with([related, guard]), parts)
 
     def _accepted(self, function: str) -> bool:
         return bound_name(self.functions[function]) in self.certificate.truncated
@@ -174,49 +268,37 @@ class Obligations:
 
     # -------------------------------------------------------------------------------------------------------- property
 
-    def _violated(self) -> str:
+    def _violated(self, state: Translation, *, real: bool = False) -> str:
         item = self.item
         if item.kind == "never":
             assert item.rows is not None
             return disjunction(
-                self.present.formula(witness.condition, env)
+                state.formula(witness.condition, env)
                 for witness in item.rows.witnesses
                 for env in environments(self.system, witness.locals, {})
             )
         finished = conjunction(
-            self.present.formula(condition, {process: element})
+            state.formula(condition, {process: element})
             for process, condition in self.system.finished
             for element in elements(self.system, process.domain.sorts[0])
         )
-        return conjunction([negation(finished), negation(self._moves_within(self.certificate.ticks, self.present))])
+        return conjunction([negation(finished), negation(self._moves_within(self.certificate.ticks, state, real=real))])
 
-    def _moves_within(self, ticks: int, state: Translation) -> str:
+    def _moves_within(self, ticks: int, state: Translation, *, real: bool) -> str:
         """Somebody can move, at once or after some ticks."""
-        moves = [
-            state.formula(action.guard, env)
-            for action in self.system.actions
-            if action.kind in ("step", "database")
-            for env in environments(self.system, action.params, {})
-        ]
-        if ticks:
-            for tick in self.system.actions:
-                if tick.kind == "tick" and tick.out is None:
-                    for env in environments(self.system, tick.params, {}):
-                        moves.append(self._after_tick(ticks, state, tick, env))
+        moves = []
+        for action in self.system.actions:
+            for env in environments(self.system, action.params, {}):
+                if action.kind in ("step", "database"):
+                    moves.append(state.formula(action.guard, env))
+                elif action.kind == "tick" and action.out is None and ticks:
+                    new = self._new_values(action, env, state, real=real)
+                    fits = [self._fits(key[0], value) for key, value in new.items() if not (real and key in self.ages)]
+                    later = Translation(self.system, self.numbers, self.text, {**state.cells, **new})
+                    moves.append(
+                        conjunction([state.formula(action.guard, env), *fits, self._moves_within(ticks - 1, later, real=real)])
+                    )
         return self.text.name("Bool", disjunction(moves))
-
-    def _after_tick(self, ticks: int, state: Translation, tick: Action, env: dict[Local, Value]) -> str:
-        cells = dict(state.cells)
-        inside = [state.formula(tick.guard, env)]
-        for update in tick.updates:
-            for args in product(*(elements(self.system, sort) for sort in self.functions[update.function].params)):
-                if (update.function, args) not in self.symbols:
-                    continue
-                value = state.term(update.body, {**env, **dict(zip(update.formals, args, strict=True))})
-                cells[update.function, args] = value
-                inside.append(self._fits(update.function, value))
-        later = Translation(self.system, self.numbers, self.text, cells)
-        return conjunction([*inside, self._moves_within(ticks - 1, later)])
 
     # --------------------------------------------------------------------------------------------------------- helpers
 
