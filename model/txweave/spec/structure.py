@@ -9,6 +9,7 @@ from functools import cache
 from importlib import resources
 from typing import TYPE_CHECKING, Any
 
+from txweave.spec.conforms import conforms, found
 from txweave.spec.diagnostics import Report, did_you_mean
 from txweave.spec.reader import MappingNode, Node, ScalarNode, SequenceNode
 from txweave.spec.text import Span
@@ -57,7 +58,7 @@ def schema() -> dict[str, Any]:
 
 @cache
 def _validator(definition: str) -> Validator:
-    import jsonschema  # slow to import, and not needed by those who build models in Python
+    import jsonschema  # slow to import, and only needed to tell what is wrong
 
     validator: Validator = jsonschema.Draft7Validator(
         {"$ref": f"#/definitions/{definition}", "definitions": schema()["definitions"]}
@@ -86,8 +87,12 @@ def check_structure(
         blamed: places that are already reported; nothing more is said about them.
         key: the key at which the node stands, when it is not a whole file.
     """
+    value = plain(node)
+    definitions = schema()["definitions"]
+    if conforms(value, found(definition, definitions), definitions):
+        return True
     skip = {(span.start, span.end) for span in blamed}
-    errors = sorted(_validator(definition).iter_errors(plain(node)), key=lambda e: [str(part) for part in e.absolute_path])
+    errors = sorted(_validator(definition).iter_errors(value), key=lambda e: [str(part) for part in e.absolute_path])
     teller = _Teller(report, skip, key)
     # A list item that is no step at all makes each of its keys an error of its own: the one on its shape says it all.
     shapeless = [list(error.absolute_path) for error in errors if error.validator == "maxProperties"]

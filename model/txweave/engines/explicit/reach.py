@@ -45,7 +45,9 @@ class Adjacency:
 def distinct(numbers: Ints, size: int) -> Ints:
     """Numbers below ``size`` in order, each once."""
     if numbers.size < size // 16:
-        return np.unique(numbers)
+        from txweave.engines.frontier.rows import values
+
+        return values(numbers)
     there: Mask = np.zeros(size, dtype=bool)
     there[numbers] = True
     return np.flatnonzero(there)

@@ -11,7 +11,7 @@ from txweave.engines.explicit.layout import Boxed, Codes
 from txweave.engines.explicit.program import Program
 from txweave.engines.frontier.circuit import Register
 from txweave.engines.frontier.columns import Columns
-from txweave.engines.frontier.rows import Ints, Mask, Rows, integers, ordered
+from txweave.engines.frontier.rows import Ints, Mask, Rows, integers, ordered, values
 from txweave.system.expr import Expr
 from txweave.system.ground import GroundRows
 
@@ -89,7 +89,7 @@ class Query:
                 which = which * len(codes.boxes) + np.broadcast_to(registers[register], len(rows)).take(states)
                 size *= len(codes.boxes)
             assert size < 1 << 63
-            for code in np.unique(which).tolist():
+            for code in values(which).tolist():
                 boxes: list[Boxed] = []
                 rest = code
                 for _, codes in reversed(columns):

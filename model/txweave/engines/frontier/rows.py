@@ -33,6 +33,12 @@ def nowhere(kind: Kind) -> int:
     return (1 << 8 * kind.itemsize) - 1
 
 
+def values(column: Column) -> Column:
+    """The values in a column in order, each once (``numpy.unique`` imports masked arrays, which takes longer than all the rest)."""
+    found: Column = np.sort(column)
+    return found[np.append(True, found[1:] != found[:-1])[: found.size]]
+
+
 def integers(rows: Rows) -> list[int]:
     """States as Python's integers."""
     data, size = rows.tobytes(), 8 * rows.shape[1]

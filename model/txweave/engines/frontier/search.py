@@ -19,7 +19,7 @@ import numpy as np
 from txweave.engines.explicit.search import MOVES, Exploration, Graph, Quiet
 from txweave.engines.frontier.kernel import BLOCK, Batch, Kernel
 from txweave.engines.frontier.queries import Conditions
-from txweave.engines.frontier.rows import Ints, Rows, integers, packed
+from txweave.engines.frontier.rows import Ints, Rows, integers, packed, values
 from txweave.engines.frontier.store import Store
 
 if TYPE_CHECKING:
@@ -212,7 +212,7 @@ class Frontier:
         count, whole, expanded = limits
         if batch.bounds is not None:
             # The transition that was too many is none out of bounds.
-            self.hits.update(np.unique(batch.bounds[:count][targets[:count] < 0]).tolist())
+            self.hits.update(values(batch.bounds[:count][targets[:count] < 0]).tolist())
         self.taken += np.bincount(batch.actions[:count], minlength=len(self.taken))
         sources, actions = batch.sources[:whole], batch.actions[:whole]
         if self.quiet is not None:

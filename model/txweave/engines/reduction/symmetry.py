@@ -1,8 +1,8 @@
 """Symmetry: processes of one role that nothing tells apart.
 
 **When processes are interchangeable.**  A term of the sorted system means the same after the elements of a sort have been renamed,
-if it names none of them and asks for no order among them: quantifiers and counts range over all of them, and equality does not care.
-So a renaming maps every transition to a transition (of the same action), if no action has
+if it names none of them and asks for no order among them: quantifiers and counts range over all of them, and equality does not
+care.  So a renaming maps every transition to a transition (of the same action), if no action has
 
 - an element of the sort as a constant,
 - ``<`` between elements of the sort, or the least or greatest of them,
