@@ -29,8 +29,8 @@ from txweave.sql.bind import bind_model
 from txweave.system import expr as x
 from txweave.system.expr import Domain, Elem
 from txweave.system.ground import ground
-from txweave.system.sorted import Function, Property, Rows, Witness
-from txweave.verdict import Limits
+from txweave.system.sorted import Action, Function, Property, Rows, Sort, StepInfo, System, Update, Witness
+from txweave.verdict import Limits, Status
 
 SPECS = Path(__file__).resolve().parents[2] / "specs"
 
@@ -264,14 +264,18 @@ def test_neighbours_at_a_table():
     compared(ground(system))
 
 
-def test_a_renaming_moves_cells_and_values():
-    system = ground(toys.mutex(3))
+@pytest.mark.parametrize("source", [toys.mutex(3), job_tables.system()], ids=lambda s: s.name)
+def test_a_renaming_moves_cells_and_values(source):
+    system = ground(source)
     program = Program(system)
-    sort = system.system.sorts[0].name
-    renaming = {Elem(sort, 0): Elem(sort, 1), Elem(sort, 1): Elem(sort, 2), Elem(sort, 2): Elem(sort, 0)}
+    sort = next(sort for sort in source.sorts if sort.kind == "processes")
+    renaming = {Elem(sort.name, n): Elem(sort.name, (n + 1) % sort.size) for n in range(sort.size)}
     found = Reduction(program.layout, None, (), (compiled(program, renaming),))
-    for state in explore(system, program=program).packed:
-        assert found.key(state) == min(state, renamed(program, state, renaming))
+    states = list(explore(system, program=program).packed)
+    others = [renamed(program, state, renaming) for state in states]
+    assert others != states
+    assert [found.key(state) for state in states] == list(map(min, states, others))
+    assert integers(found.keys(packed(states, program.layout.words))) == list(map(min, states, others))
 
 
 # -------------------------------------------------------------------------------------------------------- what is live
@@ -295,6 +299,48 @@ def test_what_is_never_read_again_does_not_matter():
     assert {name for name, wanted in matters.items() if not wanted} == {"(done)", "(failed)", "(crashed)"}
     bits = Reduction(program.layout, found, (), ())
     assert len(explore(system, program=program, reduction=bits).packed) == 4098
+
+
+def relay(copies):
+    """A writer chooses 0 or 1, counts up, and it (or time) copies the number to where a reader finds it: bad if it is 2."""
+    p, q = x.local("p", "writer"), x.local("q", "reader")
+
+    def put(function, formal, new, *args):
+        return Update(
+            function, (formal,) if args else (), x.ite(x.equal(formal, args[0]), new, x.apply(function, formal)) if args else new
+        )
+
+    def step(name, actor, role, before, after, *updates, guard=x.TRUE):
+        formal = x.local("f", role)
+        here = x.equal(x.apply(f"{role}.pc", actor), x.const(before))
+        moved = put(f"{role}.pc", formal, x.const(after), actor)
+        return Action(name, "step", actor, (actor,), x.conj(here, guard), (*updates, moved), StepInfo("m", name), role)
+
+    shared = Update("shared", (), x.apply("number"))
+    actions = [step(f"choose {n}", p, "writer", "a", "b", Update("number", (), x.const(n))) for n in (0, 1)]
+    actions.append(step("count", p, "writer", "b", "c", Update("number", (), x.arith("+", x.apply("number"), x.const(1)))))
+    actions.append(step("copy", p, "writer", "c", "d", *([shared] if copies == "writer" else [])))
+    if copies == "time":
+        actions.append(Action("tick", "tick", None, (), x.TRUE, (shared,), StepInfo("", "tick")))
+    actions.append(step("read", q, "reader", "a", "bad", guard=x.equal(x.apply("shared"), x.const(2))))
+    places = Domain(("a", "b", "c", "d", "bad"))
+    functions = (
+        Function("writer.pc", ("writer",), places, "a", about=("pc", "writer")),
+        Function("reader.pc", ("reader",), places, "a", about=("pc", "reader")),
+        Function("number", (), Domain((0, 1, 2)), 0),
+        Function("shared", (), Domain((0, 1, 2)), 0),
+    )
+    rows = Rows(("q",), (Witness((q,), x.equal(x.apply("reader.pc", q), x.const("bad")), (q,)),))
+    sorts = (Sort("writer", "processes", 1), Sort("reader", "processes", 1))
+    return System("relay", sorts, functions, tuple(actions), (Property("fine", "never", rows),), timed=copies == "time")
+
+
+@pytest.mark.parametrize("copies", ["writer", "time"])
+def test_what_matters_is_handed_on(copies):
+    """The number is read by nobody but the copy, the copy by nobody but another process."""
+    plain, reduced = compared(ground(relay(copies)))
+    assert plain.verdicts["fine"].status is Status.VIOLATED
+    assert reduced.reductions == ("live variables",)
 
 
 def test_what_a_property_reads_matters():

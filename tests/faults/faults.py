@@ -2182,4 +2182,106 @@ fault(
     "            return query.source.source, query.source.table, query.where",
     "            return None if isinstance(statement, tree.Update) else (query.source.source, query.source.table, query.where)",
     QUEUE + "others_may_come_between_its_snapshot_and_its_locks",
+REDUCTION = "engines/test_reduction.py::test_"
+fault(
+    "reductions",
+    "what-others-read-is-dead",
+    "a cell matters as long as any process may still read it",
+    "engines/reduction",
+    "if cell != own:\n                        others |= bits",
+    "if cell != own:\n                        others |= 0",
+    REDUCTION + "what_matters_is_handed_on",
+)
+fault(
+    "reductions",
+    "counting-up-overwrites",
+    "a value that the new one is made of is read",
+    "engines/reduction",
+    "if (after | others) & bit:",
+    "if False:",
+    REDUCTION + "what_matters_is_handed_on",
+)
+fault(
+    "reductions",
+    "queries-read-nothing",
+    "what a property asks for matters",
+    "engines/reduction",
+    "self._observe(row.condition, self.cells.read(*row.values))",
+    "pass",
+    REDUCTION + "what_a_property_reads_matters",
+    REDUCTION + "random_systems",
+)
+fault(
+    "reductions",
+    "time-reads-nothing",
+    "what passing time makes a value of matters where that value does",
+    "engines/reduction",
+    "changed |= self._ticks()",
+    "pass",
+    REDUCTION + "what_matters_is_handed_on",
+)
+fault(
+    "reductions",
+    "names-are-no-difference",
+    "a process that a condition names is not like the others",
+    "engines/reduction",
+    "case x.Const(Elem(sort, _)):\n                found.add(sort)",
+    "case x.Const(Elem(sort, _)):\n                pass",
+    REDUCTION + "a_property_that_names_a_process",
+    REDUCTION + "an_action_of_one_process",
+)
+fault(
+    "reductions",
+    "order-is-no-difference",
+    "processes that are compared with each other are not alike",
+    "engines/reduction",
+    "found |= sorts.of(left) | sorts.of(right)",
+    "pass",
+    REDUCTION + "a_property_that_asks_for_an_order_of_processes",
+)
+fault(
+    "reductions",
+    "the-first-is-no-difference",
+    "where the first process is taken that will do, processes are not alike",
+    "engines/reduction",
+    "found.update(sort for local in bound for sort in local.domain.sorts)",
+    "pass",
+    REDUCTION + "a_property_that_asks_for_an_order_of_processes",
+)
+fault(
+    "reductions",
+    "beginnings-are-no-difference",
+    "processes that begin differently are not alike",
+    "engines/reduction",
+    "if all(_unchanged(function, sort, members[0], element) for function in system.functions):",
+    "if True:",
+    REDUCTION + "processes_that_begin_differently",
+    REDUCTION + "random_systems",
+)
+fault(
+    "reductions",
+    "values-keep-their-names",
+    "a renaming of processes renames those that are values, too",
+    "engines/reduction",
+    "codes = [there.codes.of[renaming.get(box, box) if isinstance(box, Elem) else box] for box in boxes]",
+    "codes = list(range(len(boxes)))",
+    REDUCTION + "a_renaming_moves_cells_and_values",
+)
+fault(
+    "reductions",
+    "blocks-have-other-keys",
+    "blocks of states have the keys of single states",
+    "engines/reduction",
+    "result = (a < b) | (a == b) & result",
+    "result = (a < b) & result",
+    REDUCTION + "generated_specifications",
+)
+fault(
+    "reductions",
+    "fair-loops-of-classes",
+    "leads-to properties are checked on every state",
+    "engines/explicit",
+    'if "leads_to" in kinds:\n            found',
+    "if False:\n            found",
+    REDUCTION + "leads_to_properties_are_checked_on_every_state",
 )

@@ -160,15 +160,14 @@ class Liveness:
             codes = self.layout.fields[home].codes
             possible = facts.possible[updates[home]]
             targets = tuple(sorted(codes.of[v] for v in possible if v in codes.of)) if possible is not None else every
-        overwritten = 0
-        for bit, read in writes:
-            if not read & bit:
-                overwritten |= bit
+        kept = -1
+        for bit, _ in writes:
+            kept &= ~bit
         # A process that stays may be at any of the sources before and after: one edge for each.
         if home in updates:
-            self.edges[home].append(_Edge(sources, targets, guard, writes, ~overwritten))
+            self.edges[home].append(_Edge(sources, targets, guard, writes, kept))
         else:
-            self.edges[home].extend(_Edge((s,), (s,), guard, writes, ~overwritten) for s in sources)
+            self.edges[home].extend(_Edge((s,), (s,), guard, writes, kept) for s in sources)
 
     # -------------------------------------------------------------------------------------------------------- solution
 
