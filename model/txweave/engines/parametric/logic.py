@@ -41,6 +41,7 @@ class Logic:
         self.sorts = {name: z3.DeclareSort(name, ctx=context) for name in template.sorts}
         self.relations: dict[tuple[str, object], Any] = {}
         self.unknown: dict[Expr, Formula] = {}
+        self.picks: dict[Expr, Any] = {}
         self.memo: dict[Expr, Formula] = {}
         self.fresh = 0
 
@@ -215,6 +216,9 @@ class Logic:
                         return self.choice(x.equal(term, x.const(value)))
                     return self.truth(False)
                 return self._at(args, args, lambda t: self.relation(function, value)(*t))
+            case x.Pick(locals_, body, inner, default):
+                some = self._exists(locals_, self.conj([self.picked(term), self.has(inner, value)]))
+                return self.disj([some, self.conj([self.neg(self._exists(locals_, self.formula(body))), self.has(default, value)])])
             case x.Count(locals_, body):
                 if not isinstance(value, int) or isinstance(value, bool) or value < 0:
                     return self.truth(False)
@@ -267,12 +271,48 @@ class Logic:
                 if sort not in self.function(function).domain.sorts:
                     return self.truth(False)
                 return self._at(args, args, lambda t: self.relation(function, Sort(sort))(*t, element))
-            case x.Pick() | x.Fold():
+            case x.Pick(locals_, body, inner, default):
+                some = self._exists(locals_, self.conj([self.picked(term), self.is_element(inner, sort, element)]))
+                none = self.neg(self._exists(locals_, self.formula(body)))
+                return self.disj([some, self.conj([none, self.is_element(default, sort, element)])])
+            case x.Fold():
                 if self.strict:
                     raise Refused(f"{_construct(term)} is outside what proofs for any number understand")
                 return self._which(term, sort, element)
             case _:
                 return self.truth(False)
+
+    def _exists(self, locals_: Sequence[Local], body: Formula) -> Formula:
+        return self.z3.Exists([self.constant(b) for b in locals_], body) if locals_ else body
+
+    def picked(self, node: x.Pick) -> Formula:
+        """That the locals of a pick are what it takes: some assignment of those that satisfy its body."""
+        if self.strict:
+            raise Refused(f"{_construct(node)} is outside what proofs for any number understand")
+        return self.conj([self.formula(node.body), self._taken(node, [self.constant(b) for b in node.locals])])
+
+    def _taken(self, node: x.Pick, terms: Sequence[Any]) -> Formula:
+        args = [*(self.constant(f) for f in sorted(x.free_locals(node.body) - set(node.locals), key=lambda i: i.name)), *terms]
+        key = x.exists(node.locals, node.body)
+        if key not in self.picks:
+            domain = [a.sort() for a in args]
+            self.picks[key] = self.z3.Function(f"{CHOICE}first {len(self.picks)}", *domain, self.z3.BoolSort(ctx=self.context))
+        return self.picks[key](*args)
+
+    def picking(self, nodes: Iterable[Expr], constants: Iterable[Local]) -> list[Formula]:
+        """For the picks in some expressions: that one assignment is taken if there is one, and one only."""
+        known, found, seen = set(constants), [], set()
+        for node in nodes:
+            for part in _walk(node, seen):
+                if isinstance(part, x.Pick) and x.free_locals(part) <= known:
+                    some = self._exists(part.locals, self.formula(part.body))
+                    found.append(self.disj([self.neg(some), self._exists(part.locals, self.picked(part))]))
+                    one = [self._variable(b.domain.sorts[0]) for b in part.locals]
+                    two = [self._variable(b.domain.sorts[0]) for b in part.locals]
+                    same = self.conj(a == b for a, b in zip(one, two, strict=True))
+                    both = [self.neg(self._taken(part, one)), self.neg(self._taken(part, two)), same]
+                    found.append(self._every([*one, *two], self.disj(both)))
+        return found
 
     def _which(self, term: Expr, sort: str, element: Any) -> Formula:
         free = sorted(x.free_locals(term), key=lambda item: item.name)
@@ -430,7 +470,12 @@ def _construct(node: Expr) -> str:
     return f"a comparison ({x.show(node)[:80]})"
 
 
-def _walk(node: Expr) -> Iterable[Expr]:
-    yield node
-    for child in x.children(node):
-        yield from _walk(child)
+def _walk(node: Expr, seen: set[Expr] | None = None) -> Iterable[Expr]:
+    seen = set() if seen is None else seen
+    stack = [node]
+    while stack:
+        item = stack.pop()
+        if item not in seen:
+            seen.add(item)
+            yield item
+            stack.extend(x.children(item))

@@ -19,6 +19,7 @@ import numpy as np
 from txweave.engines.parametric.logic import Logic, Sort, after, at_start
 from txweave.engines.parametric.samples import Candidate, Column, Samples, shortest, widen
 from txweave.engines.parametric.template import CHOICE, Refused, Template
+from txweave.engines.parametric.words import sentence
 from txweave.system import expr as x
 from txweave.system.expr import Expr, Local
 from txweave.system.sorted import Action
@@ -220,6 +221,7 @@ class Questions:
         terms = [(n.domain.sorts[0], logic.constant(n)) for n in (*(action.params if action is not None else ()), *fact.names)]
         for name in sorted(functions):
             solver.add(*logic.total(name, terms))
+        solver.add(*logic.picking([guard, result], [*(action.params if action is not None else ()), *fact.names]))
         labels = []
         for number, item in enumerate(facts):
             if core:
@@ -325,8 +327,8 @@ class Search:
             clause = self._clause(crisis)
             if clause is None:
                 if fact.candidate is None:
-                    raise NotProved(f"no clause excludes the state before {_step(crisis)}", describe(crisis))
-                self.say(f"gave up {x.show(fact.formula)}  because of {_step(crisis)}: {describe(crisis)}")
+                    raise NotProved(f"no clause excludes the state before {_step(crisis)}", describe(crisis, relevant=True))
+                self.say(f"gave up {_say(self.template, fact)}  because of {_step(crisis)}: {describe(crisis, relevant=True)}")
                 self.bad.add(fact.candidate)
                 self.known = [k for k in self.known if k.candidate != fact.candidate]
                 facts = [f for f in facts if f is not fact]
@@ -334,7 +336,7 @@ class Search:
                 self.passed = {k: v for k, v in self.passed.items() if gone not in v and k[0] != gone}
                 pending = deque(facts)
                 continue
-            self.say(f"{len(facts)}: {x.show(clause.formula)}   for {_step(crisis)} / {x.show(fact.formula)[:80]}")
+            self.say(f"{len(facts)}: {_say(self.template, clause)}   for {_step(crisis)} / {_say(self.template, fact)}")
             facts.append(clause)
             pending.append(clause)
         return tuple(facts)
@@ -399,12 +401,17 @@ class Search:
         return fact
 
 
+def _say(template: Template, fact: Fact) -> str:
+    return sentence(template, fact.candidate) if fact.candidate is not None else fact.title
+
+
 def _step(crisis: Crisis) -> str:
     return crisis.action.name if crisis.action is not None else crisis.fact.title
 
 
-def describe(crisis: Crisis) -> tuple[str, ...]:
-    """The state of a counterexample to induction, in words."""
+def describe(crisis: Crisis, *, relevant: bool = False) -> tuple[str, ...]:
+    """The state of a counterexample to induction, in words; with ``relevant`` only what leads to the violation."""
+    cells = crisis.relevant(crisis.wrong) if relevant else None
     names: dict[str, str] = {}
     for sort, elements in crisis.universe.items():
         for number, element in enumerate(elements):
@@ -415,8 +422,10 @@ def describe(crisis: Crisis) -> tuple[str, ...]:
         function = template.functions[name]
         for args in product(*(crisis.universe[s] for s in function.params)):
             label = f"{name}({', '.join(names[str(a)] for a in args)})" if args else name
+            if cells is not None and (name, tuple(a.get_id() for a in args)) not in cells:
+                continue
             for value in crisis.logic.values(name):
-                if crisis.holds(name, value, args) and value != function.initial:
+                if crisis.holds(name, value, args) and (relevant or value != function.initial):
                     found.append(f"{label} = {'NULL' if value is None else value}")
             for sort in function.domain.sorts:
                 for element in crisis.universe[sort]:
