@@ -163,6 +163,11 @@ class Samples:
         """Whether the instances have so many elements."""
         return len(self.view(view)[1]) > 0
 
+    def room(self, view: View, column: Column) -> bool:
+        """Whether an instance has elements outside of a view that the function might be."""
+        sorts = self.template.functions[column.function].domain.sorts
+        return not sorts or any(g.system.sort(s).size > view.count(s) for g, _ in self.instances for s in sorts)
+
     def all_views(self, most: int) -> list[View]:
         """The views with so many elements at most, small ones first."""
         found: list[View] = []
@@ -222,7 +227,7 @@ def _exactly(agree: npt.NDArray[np.bool_], size: int) -> list[int] | None:
 
 
 def widen(rows: Codes, row: Codes, head: Sequence[Column], chosen: Iterable[int]) -> Cube:
-    """Allow each column all codes with which no row comes in."""
+    """Allow each column all codes that are seen at all, and with which no row comes in."""
     cube: dict[int, npt.NDArray[np.bool_]] = {}
     for number in chosen:
         mask = np.zeros(head[number].other + 1, np.bool_)
@@ -233,9 +238,10 @@ def widen(rows: Codes, row: Codes, head: Sequence[Column], chosen: Iterable[int]
         for other, mask in cube.items():
             if other != number:
                 inside &= mask[rows[:, other]]
-        wide = np.ones(len(cube[number]), np.bool_)
+        wide = np.zeros(len(cube[number]), np.bool_)
+        wide[np.unique(rows[:, number])] = True
         wide[np.unique(rows[inside, number])] = False
-        cube[number] = wide
+        cube[number] = wide | cube[number]
     return tuple(
         (head[n], frozenset(int(c) for c in np.flatnonzero(mask))) for n, mask in sorted(cube.items()) if not mask.all()
     )

@@ -30,6 +30,9 @@ RLIMIT = 20_000_000
 MOST_CLAUSES = 400
 """Clauses that may be tried for one property."""
 
+TRIED = 6
+"""Clauses of which it is tried whether one is inductive already."""
+
 MOST_ELEMENTS = 3
 """Elements that a clause speaks of."""
 
@@ -181,6 +184,7 @@ class Questions:
         self.asked = 0
         self.spent = 0
         self._axioms: dict[str, list[Any]] = {}
+        self._obvious: dict[tuple[str, Expr], bool] = {}
         self._after: dict[tuple[str, Expr], Expr] = {}
 
     def after(self, action: Action, fact: Fact) -> Expr:
@@ -190,6 +194,49 @@ class Questions:
         if found is None:
             found = self._after[key] = after(action, fact.formula)
         return found
+
+    def obvious(self, action: Action, fact: Fact) -> bool:
+        """Whether a step keeps a fact without any thought: for each way in which the elements that the fact speaks of are those that
+        the step is about, or others, the fact after the step is true, or is the fact before it.
+        """
+        key = (action.name, fact.formula)
+        found = self._obvious.get(key)
+        if found is None:
+            found = self._obvious[key] = self._is_obvious(action, fact)
+        return found
+
+    def _is_obvious(self, action: Action, fact: Fact) -> bool:
+        result = self.after(action, fact)
+        if result is fact.formula or result is x.TRUE:
+            return True
+        places = {}
+        for part in action.guard.operands if isinstance(action.guard, x.And) else (action.guard,):
+            if isinstance(part, x.Equal) and isinstance(part.left, x.Apply) and isinstance(part.right, x.Const):
+                places[part.left] = part.right
+        options = [[None, *(p for p in action.params if p.domain == n.domain)] for n in fact.names]
+        for choice in product(*options):
+            same = {n: p for n, p in zip(fact.names, choice, strict=True) if p is not None}
+            apart = {
+                x.equal(*pair)
+                for n, p in zip(fact.names, choice, strict=True)
+                if p is None
+                for other in action.params
+                for pair in ((n, other), (other, n))
+            }
+
+            def change(item: Expr, same: dict[Local, Local] = same, apart: set[Expr] = apart) -> Expr | None:
+                if item in apart:
+                    return x.FALSE
+                if isinstance(item, Local):
+                    return same.get(item)
+                if isinstance(item, x.Apply):
+                    return places.get(x.apply(item.function, *(same.get(a, a) if isinstance(a, Local) else a for a in item.args)))
+                return None
+
+            after_, before = x.transform(result, change), x.transform(fact.formula, change)
+            if after_ is not x.TRUE and after_ is not before:
+                return False
+        return True
 
     def every(self, fact: Fact) -> Any:
         """The fact as a closed formula."""
@@ -297,6 +344,7 @@ class Search:
         self.samples = samples
         self.known: list[Fact] = []
         self.bad: set[Candidate] = set()
+        self.facts: dict[Candidate, Fact] = {}
         self.passed: dict[tuple[int, str], frozenset[int]] = {}
         self.say = trace or (lambda _text: None)
 
@@ -324,7 +372,7 @@ class Search:
             tried += 1
             if tried > MOST_CLAUSES:
                 raise NotProved(f"no inductive invariant with {MOST_CLAUSES} clauses")
-            clause = self._clause(crisis)
+            clause = self._clause(facts, crisis)
             if clause is None:
                 if fact.candidate is None:
                     raise NotProved(f"no clause excludes the state before {_step(crisis)}", describe(crisis, relevant=True))
@@ -348,57 +396,80 @@ class Search:
             key = (id(fact), action.name if action is not None else "")
             if key in self.passed:
                 continue
+            if action is not None and self.questions.obvious(action, fact):
+                self.passed[key] = frozenset([id(fact)])
+                continue
             found = self.questions.ask(assumed, action, fact, core=True)
             if isinstance(found, Crisis):
                 return found
             self.passed[key] = frozenset(id(assumed[n]) for n in found or ())
         return None
 
-    def _clause(self, crisis: Crisis) -> Fact | None:
+    def _clause(self, facts: list[Fact], crisis: Crisis) -> Fact | None:
         """The shortest clause that is false in a state and true in all samples."""
         for fact in self.known:
             assert fact.candidate is not None
             if crisis.shows(fact.candidate):
                 return fact
-        cells = crisis.relevant(crisis.wrong)
-        there = {element for _, args in cells for element in args}
-        elements_ = {sort: [e for e in elements if e.get_id() in there] for sort, elements in crisis.universe.items()}
-        best: tuple[int, int, int] | None = None
-        found: Candidate | None = None
-        for view in self.samples.all_views(MOST_ELEMENTS):
-            if any(len(elements_[s]) < view.count(s) for s in view) or not self.samples.seen(view):
-                continue
-            if best is not None and best[0] == 1:
-                break
-            head, rows = self.samples.view(view)
-            for elements in crisis.tuples(view, elements_):
-                usable = [
-                    n for n, c in enumerate(head) if (c.function, tuple(elements[a].get_id() for a in c.args)) in cells
-                ]
-                if not usable:
-                    continue
-                part, seen = [head[n] for n in usable], rows[:, usable]
-                row = np.array([crisis.code(c, elements) for c in part], np.uint8)
-                most = MOST_COLUMNS if best is None else best[0]
-                if best is not None and best[1] < len(view):
-                    most -= 1
-                chosen = shortest(seen, row, most)
-                if chosen is None:
-                    continue
-                candidate = Candidate(view, widen(seen, row, part, chosen))
-                width = -sum(len(codes) for _, codes in candidate.cube)
-                score = (len(candidate.cube), len(view), width)
-                if candidate in self.bad or (best is not None and score >= best):
-                    continue
-                best, found = score, candidate
-        if found is None:
-            return None
-        names = found.names()
-        fact = Fact("clause", names, found.formula(names), found)
-        if not self.questions.starts(fact):
-            raise AssertionError("a clause that is true in all samples is false at the start")
+        options = self._options(crisis)
+        for strong in (True, False):
+            for option in options[:TRIED]:
+                fact = self._fact(option[1] if strong else option[2])
+                if fact is not None and self._inductive(facts, fact):
+                    return self._adopt(fact)
+        for option in options:
+            for candidate in (option[1], option[2]):
+                fact = self._fact(candidate)
+                if fact is not None:
+                    return self._adopt(fact)
+        return None
+
+    def _adopt(self, fact: Fact) -> Fact:
         self.known.append(fact)
         return fact
+
+    def _fact(self, candidate: Candidate) -> Fact | None:
+        """The clause, unless it was given up before or fails at the start."""
+        if candidate in self.bad:
+            return None
+        found = self.facts.get(candidate)
+        if found is None:
+            names = candidate.names()
+            found = self.facts[candidate] = Fact("clause", names, candidate.formula(names), candidate)
+        return found if self.questions.starts(found) else None
+
+    def _inductive(self, facts: list[Fact], fact: Fact) -> bool:
+        """Whether a clause is kept by every step, all others given."""
+        return self._next([*facts, fact], fact) is None
+
+    def _options(self, crisis: Crisis) -> list[tuple[tuple[int, int, int], Candidate, Candidate]]:
+        """Clauses that are false in a state and true in every sample, the shortest first: each with all values that it could exclude, and with those of the state only."""
+        cells = crisis.relevant(crisis.wrong)
+        there = {element for _, args in cells for element in args}
+        pools = {sort: [e for e in elements if e.get_id() in there] for sort, elements in crisis.universe.items()}
+        found: dict[Candidate, tuple[tuple[int, int, int], Candidate, Candidate]] = {}
+        fewest = MOST_COLUMNS
+        for view in self.samples.all_views(MOST_ELEMENTS):
+            if any(len(pools[s]) < view.count(s) for s in view) or not self.samples.seen(view):
+                continue
+            head, rows = self.samples.view(view)
+            for elements in crisis.tuples(view, pools):
+                usable = [n for n, c in enumerate(head) if (c.function, tuple(elements[a].get_id() for a in c.args)) in cells]
+                if not usable:
+                    continue
+                codes = {n: crisis.code(head[n], elements) for n in usable}
+                usable = [n for n in usable if codes[n] != head[n].other or self.samples.room(view, head[n])]
+                part, seen = [head[n] for n in usable], rows[:, usable]
+                row = np.array([codes[n] for n in usable], np.uint8)
+                chosen = shortest(seen, row, fewest)
+                if chosen is None:
+                    continue
+                fewest = min(fewest, len(chosen) + 1)
+                strong = Candidate(view, widen(seen, row, part, chosen))
+                weak = Candidate(view, tuple((part[n], frozenset([int(row[n])])) for n in sorted(chosen)))
+                score = (len(chosen), len(view), -sum(len(mask) for _, mask in strong.cube))
+                found.setdefault(strong, (score, strong, weak))
+        return sorted(found.values(), key=lambda option: option[0])
 
 
 def _say(template: Template, fact: Fact) -> str:
@@ -444,6 +515,8 @@ def minimise(questions: Questions, facts: Sequence[Fact]) -> tuple[Fact, ...]:
     while queue:
         fact = queue.popleft()
         for action in questions.template.actions if fact.inductive else (None,):
+            if action is not None and questions.obvious(action, fact):
+                continue
             # Ask first with what is needed anyhow: cores are smaller then.
             first = [*ordered, *(f for f in inductive if id(f) not in seen)]
             first = [f for f in first if f.inductive]
