@@ -2182,6 +2182,8 @@ fault(
     "            return query.source.source, query.source.table, query.where",
     "            return None if isinstance(statement, tree.Update) else (query.source.source, query.source.table, query.where)",
     QUEUE + "others_may_come_between_its_snapshot_and_its_locks",
+)
+
 REDUCTION = "engines/test_reduction.py::test_"
 fault(
     "reductions",
