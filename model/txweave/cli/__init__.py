@@ -61,7 +61,22 @@ def cli() -> None:
     """
 
 
-for _command in (check, diff, repair, compare, replay, conform, show, simulate, graph, export, verify_certificate, explain, init, schema):
+for _command in (
+    check,
+    diff,
+    repair,
+    compare,
+    replay,
+    conform,
+    show,
+    simulate,
+    graph,
+    export,
+    verify_certificate,
+    explain,
+    init,
+    schema,
+):
     cli.add_command(_command)
 
 

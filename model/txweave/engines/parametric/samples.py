@@ -139,7 +139,10 @@ class Samples:
         if found is None:
             head = columns(self.template, view)
             parts = [self._rows(system, cells, view, head) for system, cells in self.instances]
-            found = self.views[view] = head, _unique(np.concatenate([p for p in parts if len(p)] or [np.zeros((0, len(head)), np.uint8)]))
+            found = self.views[view] = (
+                head,
+                _unique(np.concatenate([p for p in parts if len(p)] or [np.zeros((0, len(head)), np.uint8)])),
+            )
         return found
 
     def _rows(self, system: GroundSystem, cells: Any, view: View, head: tuple[Column, ...]) -> Codes:
@@ -242,9 +245,7 @@ def widen(rows: Codes, row: Codes, head: Sequence[Column], chosen: Iterable[int]
         wide[np.unique(rows[:, number])] = True
         wide[np.unique(rows[inside, number])] = False
         cube[number] = wide | cube[number]
-    return tuple(
-        (head[n], frozenset(int(c) for c in np.flatnonzero(mask))) for n, mask in sorted(cube.items()) if not mask.all()
-    )
+    return tuple((head[n], frozenset(int(c) for c in np.flatnonzero(mask))) for n, mask in sorted(cube.items()) if not mask.all())
 
 
 __all__ = ["Candidate", "Column", "Cube", "Samples", "View", "among", "columns", "instance", "shortest", "widen"]

@@ -111,7 +111,8 @@ class Crisis:
         if not all(column.function in self.functions for column, _ in candidate.cube):
             return False
         return any(
-            all(self.code(column, elements) in codes for column, codes in candidate.cube) for elements in self.tuples(candidate.view)
+            all(self.code(column, elements) in codes for column, codes in candidate.cube)
+            for elements in self.tuples(candidate.view)
         )
 
     def cells(self) -> dict[tuple[str, tuple[Any, ...]], Any]:
@@ -287,7 +288,9 @@ class Questions:
             return [n for n, label in enumerate(labels) if str(label) in needed]
         if answer != self.z3.sat:
             where = f" at the step {action.name}" if action is not None else ""
-            raise NotProved(f"Z3 does not decide within its budget whether {fact.title or 'a clause'} holds{where}: {solver.reason_unknown()}")
+            raise NotProved(
+                f"Z3 does not decide within its budget whether {fact.title or 'a clause'} holds{where}: {solver.reason_unknown()}"
+            )
         model = solver.model()
         universe = {name: list(model.get_universe(sort) or []) for name, sort in logic.sorts.items()}
         return Crisis(logic, model, frozenset(functions), action, fact, universe, logic.conj([condition, negated]))
