@@ -132,7 +132,7 @@ def test_around_a_counterexample() -> None:
 
 def test_hairballs_are_refused_with_advice() -> None:
     assert len(whole()) > DRAWN
-    with pytest.raises(tw.Usage, match="100 nodes and .* are too many for a picture"):
+    with pytest.raises(tw.Usage, match=r"100 nodes and .* are too many for a picture"):
         whole().svg()
     shown = whole()._repr_mimebundle_()
     assert set(shown) == {"text/plain"}

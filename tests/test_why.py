@@ -182,9 +182,9 @@ def test_a_stale_read() -> None:
     stale = reasons("sales")["stale"]
     assert stale.steps == (1, 4, 6)
     assert stale.text == (
-        "clerk 1 read seen = 0 in step 1 (read). Step 4 (clerk 2, save) came between and made it seen = 1, but clerk 1 went on with "
-        "what it had read in step 5 (write). Had step 1 come after step 4, it would have read seen = 1, and the property would "
-        "hold in this run."
+        "clerk 1 read seen = 0 in step 1 (read). Step 4 (clerk 2, save) came between and made it seen = 1, but clerk 1 went on "
+        "with what it had read in step 5 (write). Had step 1 come after step 4, it would have read seen = 1, and the property "
+        "would hold in this run."
     )
 
 

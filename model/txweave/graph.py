@@ -7,6 +7,7 @@ other tools.
 from __future__ import annotations
 
 import json
+import textwrap
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from io import BytesIO
 from pathlib import Path
@@ -26,6 +27,9 @@ DRAWN = 80
 
 EDGES = 240
 """And at most so many edges."""
+
+WIDE = 64
+"""Characters in a line of a node."""
 
 By: TypeAlias = "str | Callable[[StateView], object]"
 """What states are grouped by: ``table.column``, ``role.status``, ``role.step``, ``role.variable``, or a function of a state."""
@@ -241,11 +245,13 @@ def _join(source: nx.MultiDiGraph[Any], target: nx.MultiDiGraph[int], node_of: M
 
 
 def _bundled(graph: nx.MultiDiGraph[Any]) -> nx.MultiDiGraph[Any]:
-    """For a picture: the edges between two nodes as one, where they look alike."""
+    """For a picture: the edges between two nodes as one, where they look alike; long lines are wrapped."""
     import networkx as nx
 
     found: nx.MultiDiGraph[Any] = nx.MultiDiGraph(name=graph.name)
-    found.add_nodes_from(graph.nodes(data=True))
+    for node, data in graph.nodes(data=True):
+        lines = [part for line in data["label"].splitlines() for part in textwrap.wrap(line, WIDE, subsequent_indent="    ")]
+        found.add_node(node, **{**data, "label": "\n".join(lines)})
     for source, target, data in graph.edges(data=True):
         key = "fault" if data["kind"] == "fault" else "trace" if data["trace"] else ""
         if found.has_edge(source, target, key):
@@ -355,7 +361,7 @@ def dot(graph: nx.MultiDiGraph[Any], title: str) -> str:
     """The graph in Graphviz's language; nodes and edges have classes, for a stylesheet."""
     lines = [
         f"digraph {_quoted(title)} {{",
-        '  node [shape=box, fontname="Courier", fontsize=9];',
+        '  node [shape=box, fontname="Courier", fontsize=9, margin="0.2,0.06"];',
         '  edge [fontname="Courier", fontsize=9];',
     ]
     for node, data in graph.nodes(data=True):

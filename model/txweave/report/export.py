@@ -22,7 +22,7 @@ def save(svg: str, path: str | Path) -> None:
     elif target.suffix == ".png":
         content = png(svg)
     else:
-        raise Usage(f"a picture is saved as .svg or .png, not as {target.suffix or target.name!r}")
+        raise Usage(f"a picture is saved as .svg or .png, not as {target.suffix or target.name}")
     try:
         target.write_bytes(content)
     except OSError as error:

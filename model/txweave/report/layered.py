@@ -52,7 +52,7 @@ def _themed(text: str, title: str) -> str:
     points = float(re.sub(r"[^0-9.]", "", source.get("width", "0")))
     root.set("width", f"{points * 4 / 3:.0f}")
     ET.SubElement(root, "title").text = title
-    ET.SubElement(root, "style").text = stylesheet()
+    ET.SubElement(root, "style").text = stylesheet(graphs=True)
     root.extend(filter(None, (_plain(child) for child in source)))
     return ET.tostring(root, encoding="unicode") + "\n"
 

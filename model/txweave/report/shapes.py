@@ -18,9 +18,10 @@ Span: TypeAlias = tuple[str, str]
 
 
 @cache
-def stylesheet() -> str:
-    """The pictures' stylesheet: everything in it is below the class ``tw``."""
-    return (files("txweave.report") / "picture.css").read_text(encoding="utf-8")
+def stylesheet(*, graphs: bool = False) -> str:
+    """The pictures' stylesheet: everything in it is below the class ``tw``.  ``graphs``: with what graphs have beside stories."""
+    names = ("picture.css", "graph.css") if graphs else ("picture.css",)
+    return "".join((files("txweave.report") / name).read_text(encoding="utf-8") for name in names)
 
 
 def document(width: int, height: int, name: str, kind: str = "tw") -> ET.Element:
@@ -36,7 +37,7 @@ def document(width: int, height: int, name: str, kind: str = "tw") -> ET.Element
         },
     )
     ET.SubElement(root, "title").text = name
-    ET.SubElement(root, "style").text = stylesheet()
+    ET.SubElement(root, "style").text = stylesheet(graphs=kind != "tw")
     _hatch(root)
     return root
 
