@@ -7,7 +7,7 @@ an action becomes one ground action for each assignment of its parameters (those
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import product
@@ -162,7 +162,11 @@ class Grounder:
     def __init__(self, system: System) -> None:
         self.system = system
         self.sizes = {sort.name: sort.size for sort in system.sorts}
-        self.expanded: dict[tuple[Expr, tuple[Expr, ...]], Expr] = {}
+        self.expanded: dict[tuple[Expr, ...], Expr] = {}
+        """What expressions have become: by the expression, and the values of the locals that are free in it."""
+        self.free: dict[Expr, tuple[Local, ...]] = {}
+        self.possible: dict[Expr, frozenset[Value]] = {}
+        """What terms may be, of those that were asked for."""
         self.age_cells = 0
         for function in system.functions:
             if function.domain.ages is not None:
@@ -222,24 +226,37 @@ class Grounder:
     def ground(self, node: Expr, env: dict[Local, Expr]) -> Expr:
         """``node`` without locals, applications and quantifiers; ``env`` gives its free locals."""
         memo: dict[Expr, Expr] = {}
+        """What parts have become, for this ``env``."""
 
-        def change(item: Expr) -> Expr | None:
+        def go(item: Expr) -> Expr:
+            done = memo.get(item)
+            if done is None:
+                done = memo[item] = self._ground(item, env, go)
+            return done
+
+        return go(node)
+
+    def _ground(self, item: Expr, env: dict[Local, Expr], go: Callable[[Expr], Expr]) -> Expr:
+        """An expression, whose parts ``go`` grounds.  It is done once for each assignment of the locals that are free in it."""
+        if isinstance(item, Local):
+            return env[item]
+        free = self.free.get(item)
+        if free is None:
+            free = self.free[item] = tuple(sorted(x.free_locals(item), key=lambda local: local.name))
+        key = (item, *map(env.__getitem__, free))
+        done = self.expanded.get(key)
+        if done is None:
             match item:
-                case Local():
-                    return env[item]
                 case x.Apply(function, args):
-                    return self._apply(function, tuple(x.transform(a, change, memo) for a in args))
+                    done = self._apply(function, tuple(map(go, args)))
                 case x.Quantified() | x.Count() | x.Fold() | x.Pick() | x.Least():
-                    free = sorted(x.free_locals(item), key=lambda free_local: free_local.name)
-                    key = (item, tuple(env[free_local] for free_local in free))
-                    done = self.expanded.get(key)
-                    if done is None:
-                        done = self.expanded[key] = self._expand(item, {f: env[f] for f in free})
-                    return done
+                    done = self._expand(item, {local: env[local] for local in free})
                 case _:
-                    return None
-
-        return x.transform(node, change, memo)
+                    old = x.children(item)
+                    new = tuple(map(go, old))
+                    done = item if all(a is b for a, b in zip(old, new, strict=True)) else x.rebuild(item, new)
+            self.expanded[key] = done
+        return done
 
     def _expand(self, node: Expr, env: dict[Local, Expr]) -> Expr:
         """A binder, expanded over the elements of its locals."""
@@ -460,10 +477,10 @@ def possible(
 
 
 def _nullable(term: Expr, grounder: Grounder) -> bool:
-    return None in possible(term, grounder.cells)
+    return None in possible(term, grounder.cells, grounder.possible)
 
 
 def _within(grounder: Grounder, body: Expr, domain: tuple[Value, ...]) -> Expr:
     """That a term's value lies in a domain; TRUE when it cannot leave it."""
-    outside = [v for v in possible(body, grounder.cells) if not _in(v, domain)]
+    outside = [v for v in possible(body, grounder.cells, grounder.possible) if not _in(v, domain)]
     return x.conj(*(x.neg(x.equal(body, x.const(v))) for v in sorted(outside, key=repr)))

@@ -36,7 +36,8 @@ def nowhere(kind: Kind) -> int:
 def values(column: Column) -> Column:
     """The values in a column in order, each once (``numpy.unique`` imports masked arrays, which takes longer than all the rest)."""
     found: Column = np.sort(column)
-    return found[np.append(True, found[1:] != found[:-1])[: found.size]]
+    first: Mask = np.append(True, found[1:] != found[:-1])[: found.size]
+    return found.take(np.flatnonzero(first))
 
 
 def integers(rows: Rows) -> list[int]:
