@@ -291,6 +291,37 @@ def test_a_value_outside_its_domain_does_not_matter_where_the_guard_is_false():
     assert len(blocks.packed) == 9
 
 
+def test_cells_that_are_set_where_a_condition_holds_and_stay_elsewhere():
+    # Cells of one word and of another, which share a condition, have it negated, and have one that always or never holds.
+    small, nullable, truth, wide = tuple(range(5)), (None, 7, 8), (False, True), tuple(range(0, 90_000, 2))
+    first = x.equal(x.cell(0), x.const(3))
+    second = x.less(x.cell(0), x.cell(6))
+
+    step = (0, x.ite(x.equal(x.cell(0), x.const(4)), x.const(0), x.arith("+", x.cell(0), x.const(1))))
+    mixed = (
+        step,
+        (1, x.ite(first, x.const(None), x.cell(1))),
+        (2, x.ite(first, x.const(True), x.cell(2))),
+        (3, x.ite(x.neg(first), x.const(1998), x.cell(3))),
+        (4, x.ite(second, x.cell(4), x.const(88_888))),
+        (5, x.ite(x.disj(first, second), x.const(4), x.cell(5))),
+        (7, x.ite(second, x.const(2), x.cell(7))),
+        (8, x.ite(x.neg(second), x.const(44_444), x.cell(8))),
+    )
+    actions = [
+        (x.TRUE, mixed),
+        (x.TRUE, (step, (6, x.ite(second, x.const(0), x.cell(6))), (1, x.ite(second, x.const(8), x.cell(1))))),
+        (x.less(x.cell(6), x.const(4)), ((6, x.arith("+", x.cell(6), x.const(1))), (2, x.ite(first, x.const(False), x.cell(2))))),
+        # Where the guard holds, so does the condition, or it does not.
+        (first, ((5, x.ite(first, x.const(1), x.cell(5))), (3, x.ite(x.equal(x.cell(0), x.const(2)), x.const(0), x.cell(3))))),
+    ]
+    plain, _ = both(
+        system_of([small, nullable, truth, wide, wide, small, small, wide, wide], actions, {1: 7, 3: 40, 4: 60}), graph=True
+    )
+    assert plain.program.layout.words > 1
+    assert len(plain.packed) > 100
+
+
 def test_domains_of_more_than_a_byte():
     domains = [tuple(range(1000)), tuple(range(256)), (None, *range(-40_000, 40_000)), tuple(Elem("s", i) for i in range(300))]
     big = x.ite(x.equal(x.cell(2), x.NULL), x.const(-40_000), x.arith("+", x.cell(2), x.const(20_000)))

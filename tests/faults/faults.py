@@ -1447,6 +1447,24 @@ fault(
 )
 fault(
     "frontier",
+    "set-where-it-should-stay",
+    "a cell that is set under a condition keeps its value where that does not hold",
+    "engines/frontier/kernel.py",
+    "                if choice.negated:\n",
+    "                if not choice.negated:\n",
+    FRONTIER + "cells_that_are_set_where_a_condition_holds_and_stay_elsewhere",
+)
+fault(
+    "frontier",
+    "one-condition-for-a-word",
+    "each cell is set under its own condition",
+    "engines/frontier/kernel.py",
+    "                        bits, ones = bits | before, circuit.joined(others, ones, word_kind)\n",
+    "                        bits, ones = bits | before, others\n",
+    FRONTIER + "cells_that_are_set_where_a_condition_holds_and_stay_elsewhere",
+)
+fault(
+    "frontier",
     "hash-taken-for-state",
     "states are the same if all their words are",
     "engines/frontier/store.py",

@@ -8,14 +8,18 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
+from txweave.engines.explicit.layout import box
 from txweave.engines.explicit.program import Members, Program
 from txweave.engines.frontier.circuit import Op, Register
 from txweave.engines.frontier.columns import Columns
 from txweave.engines.frontier.rows import UNITS, Column, Kind, Rows, integers, kind_of, nowhere, packed
+from txweave.system import expr as x
+from txweave.system.expr import Expr, Value
 
 BLOCK = 1 << 16
 """Most states in a block: their numbers within it fit in two bytes, which numpy sorts in linear time."""
@@ -57,6 +61,8 @@ class _Move:
     put: tuple[tuple[int, np.uint64], ...]
     """Bits that words get."""
     writes: tuple[_Write, ...]
+    flips: tuple[tuple[int, np.uint64, Register], ...]
+    """Bits of words that take the given values where the register has ones, and stay elsewhere."""
     checks: tuple[tuple[Register, int, int], ...]
     """Codes that may be of no value in the domain: the register, what it has then, and the cell."""
     out: Register | None
@@ -111,11 +117,27 @@ class _Place:
     def _move(self, circuit: Columns, index: int, guard: Register) -> _Move:
         layout = self.program.layout
         effect = self.program.effect(self.program.ground.actions[index])
-        constant = effect.constant
+        clear, constant = effect.clear, effect.constant
         parts: dict[tuple[Kind, int], Register] = {}
         checks: list[tuple[Register, int, int]] = []
+        set_where: dict[Register, tuple[int, int]] = {}
+        """For each condition the bits that are set where it holds, and their values."""
         for cell, body in effect.computed:
             where = layout.fields[cell]
+            choice = _kept_or_set(cell, body)
+            if choice is not None and box(choice.value) in where.codes.of:
+                condition = circuit.truth(choice.condition)
+                if choice.negated:
+                    condition = circuit.not_(condition)
+                mask, bits = where.mask << where.shift, where.codes.of[box(choice.value)] << where.shift
+                if condition == circuit.true:
+                    constant |= bits
+                    continue
+                clear &= ~mask
+                if condition != circuit.false:
+                    masks, values = set_where.get(condition, (0, 0))
+                    set_where[condition] = (masks | mask, values | bits)
+                continue
             kind, unit = kind_of(where.codes), UNITS[where.unit]
             code = circuit.code(body, where.codes)
             if cell in effect.unsure:
@@ -130,17 +152,34 @@ class _Place:
         writes = tuple(_Write(unit, place, register) for (unit, place), register in parts.items())
         bounds = self.program.bounds
         out = circuit.code(effect.out, bounds) if effect.out is not None and bounds is not None else None
-        wanted = [*(w.register for w in writes), *(register for register, _, _ in checks), *([out] if out is not None else [])]
+        flips = self._flips(circuit, set_where)
+        wanted = [register for _, _, register in flips]
+        wanted += [*(w.register for w in writes), *(register for register, _, _ in checks), *([out] if out is not None else [])]
         return _Move(
             index,
             guard,
             tuple(circuit.needed(wanted, self.guards)),
-            tuple((word, np.uint64(mask)) for word, mask in _by_word(~effect.clear, layout.words) if mask != _WORD),
+            tuple((word, np.uint64(mask)) for word, mask in _by_word(~clear, layout.words) if mask != _WORD),
             tuple((word, np.uint64(bits)) for word, bits in _by_word(constant, layout.words) if bits),
             writes,
+            flips,
             tuple(checks),
             out,
         )
+
+    def _flips(self, circuit: Columns, set_where: dict[Register, tuple[int, int]]) -> tuple[tuple[int, np.uint64, Register], ...]:
+        """What is set under conditions, word by word: all of a word's cells at once, many of which share their condition."""
+        words, word_kind = self.program.layout.words, UNITS[8]
+        found: dict[int, tuple[int, Register]] = {}
+        for condition, (masks, values) in set_where.items():
+            for (word, mask), (_, bits) in zip(_by_word(masks, words), _by_word(values, words), strict=True):
+                if mask:
+                    ones = circuit.select(condition, circuit.constant(word_kind, mask), circuit.constant(word_kind, 0), word_kind)
+                    if word in found:
+                        before, others = found[word]
+                        bits, ones = bits | before, circuit.joined(others, ones, word_kind)
+                    found[word] = bits, ones
+        return tuple((word, np.uint64(bits), ones) for word, (bits, ones) in sorted(found.items()))
 
     def run(self, rows: Rows, numbers: npt.NDArray[np.uint16], pieces: _Pieces) -> None:
         """Add the transitions from states (with their numbers in the block)."""
@@ -177,10 +216,31 @@ class _Place:
             for write in move.writes:
                 changed = after.view(write.unit)[:, write.place]
                 np.bitwise_or(changed, column(write.register), out=changed)
+            for word, bits, register in move.flips:
+                old = after[:, word]
+                np.bitwise_xor(old, (old ^ bits) & column(register), out=old)
             bounds: Column | None = None
             if move.out is not None:
                 bounds = np.broadcast_to(column(move.out), sources.shape).astype(_SMALL)
             pieces.found.append((move.action, sources, after, bounds))
+
+
+class _Choice(NamedTuple):
+    """A cell is set to a value where a condition holds (or does not, if it is negated), and keeps its own elsewhere."""
+
+    condition: Expr
+    negated: bool
+    value: Value
+
+
+def _kept_or_set(cell: int, body: Expr) -> _Choice | None:
+    """A new value of that form.  Most of a COMMIT or a ROLLBACK is: what a row's columns become if the row is this process's."""
+    match body:
+        case x.Ite(condition, x.Const(value), x.Cell(index)) if index == cell:
+            return _Choice(condition, False, value)
+        case x.Ite(condition, x.Cell(index), x.Const(value)) if index == cell:
+            return _Choice(condition, True, value)
+    return None
 
 
 _WORD = (1 << 64) - 1
