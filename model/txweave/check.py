@@ -35,8 +35,8 @@ HARVEST = 100_000
 """Z3 is shown the reachable states, to find invariants from, where there are at most so many."""
 
 Z3_BUDGET = 20_000_000
-"""Without ``--engine`` and ``--rlimit``, how much Z3 may do for a question: the safety properties that hold, those that are violated,
-each leads-to property.  In Z3's own units (about a million a second), so that the verdict is the same on every machine."""
+"""Without ``--engine`` and ``--rlimit``, how much Z3 may do for a question: the safety properties that hold, those that are
+violated, each leads-to property.  In Z3's own units (some millions a second), so that the verdict is the same on every machine."""
 
 LASSO = 6
 """Without ``--engine``, the length up to which Z3 looks for lassos of a leads-to property that holds."""
@@ -46,8 +46,9 @@ LASSO = 6
 class Options:
     """How to check.  ``engine``: ``explicit``, ``z3``, ``both``, or empty for both up to :data:`BOTH_UP_TO` states.
 
-    ``properties``: only these (empty: all).  ``timeout``: seconds for a whole case.  ``max_depth``: steps, for Z3.  ``rlimit``: work
-    for each question to Z3, in its own units.  ``certify``: invariants are wanted, whatever the number of states is.
+    ``properties``: only these (empty: all).  ``timeout``: seconds for a whole case.  ``max_depth``: steps, for Z3.
+    ``rlimit``: work for each question to Z3, in its own units.  ``certify``: what holds is to be proved by an invariant, whatever
+    the number of states is.
     ``strict``: what lint finds is an error.  ``reduction``: large state spaces are reduced, for properties that allow it.
     ``explore``: look around counterexamples, for a page whose reader may do so.
     ``today``: the day on which known violations may be past their last (default: the clock's, UTC).
@@ -149,6 +150,8 @@ class _Run:
         self.watch = watch
         self.started = started
         self.failures: list[str] = []
+        # Who expects a proof, or wants it written, gets one: by an invariant, and verified apart from the engine.
+        self.certify = options.certify or any(said.verdict == "proved" for said in selected.case.expect.values())
 
     def result(self, blank: CaseResult) -> CaseResult:
         bound, system = prepare(self.selected)
@@ -216,7 +219,7 @@ class _Run:
         from txweave.engines import explicit
 
         explored = explicit.check(system, names, self._limits("explicit"), reduce=self.options.reduction)
-        wanted = engine == "both" or (not engine and (self.options.certify or self._small(explored)))
+        wanted = engine == "both" or (not engine and (self.certify or self._small(explored)))
         if self._stopped() or not wanted:
             return [explored]
         return [explored, self._z3(system, names, explored)]
@@ -246,7 +249,7 @@ class _Run:
                 questions.setdefault(("violated" if length else "holds", self.options.max_depth), []).append(name)
         answers: list[Outcome] = []
         for (kind, depth), asked in questions.items():
-            limits = self._limits("z3", None if self.options.certify and kind == "holds" else Z3_BUDGET)
+            limits = self._limits("z3", None if self.certify and kind == "holds" else Z3_BUDGET)
             limits.max_depth = depth
             answers.append(z3.check(system, asked, limits, harvest))
         verdicts = {name: self._hurried(v) for outcome in answers for name, v in outcome.verdicts.items()}
@@ -281,6 +284,8 @@ class _Run:
         source = system.find(name).source
         verdicts = [o.verdicts[name] for o in outcomes if name in o.verdicts]
         broken = [*self._judged(name, verdicts), *disagreements(verdicts)]
+        if self.certify:
+            verdicts = [self._verified(system, verdict, broken) for verdict in verdicts]
         final = combine(name, verdicts)
         if final.trace is not None and not broken:
             final, broken = self._calm(name, final, viewer)
@@ -319,6 +324,21 @@ class _Run:
             proof=self._proof(system, verdicts) if final.status in (Status.HOLDS, Status.PROVED) else None,
             trace=final.trace,
         )
+
+    def _verified(self, system: GroundSystem, verdict: Verdict, broken: list[str]) -> Verdict:
+        """Proved, where there is an invariant and its separate verification says so; ``broken`` is told where it says no."""
+        if verdict.certificate is None or verdict.status is not Status.HOLDS:
+            return verdict
+        from txweave.proof.record import scope
+        from txweave.proof.solve import solver
+        from txweave.proof.verify import Verification, check
+
+        found = Verification()
+        check(system.system, verdict.certificate, found, lambda: solver("z3"), self._stopped)
+        broken += [f"the invariant of {verdict.engine} is rejected: {problem}" for problem in found.problems]
+        if found.verified and not verdict.truncated:
+            return replace(verdict, status=Status.PROVED, scope=f"for all time; {scope(system.system)}")
+        return replace(verdict, notes=(*verdict.notes, *(f"not verified: {reason}" for reason in found.undecided)))
 
     @staticmethod
     def _proof(system: GroundSystem, verdicts: list[Verdict]) -> Proof | None:

@@ -61,22 +61,11 @@ def cli() -> None:
     """
 
 
-for _command in (
-    check,
-    diff,
-    repair,
-    compare,
-    replay,
-    conform,
-    show,
-    simulate,
-    graph,
-    export,
-    verify_certificate,
-    explain,
-    init,
-    schema,
-):
+_COMMANDS = (
+    *(check, diff, repair, compare, verify_certificate, replay, conform),
+    *(show, simulate, graph, export, explain, init, schema),
+)
+for _command in _COMMANDS:
     cli.add_command(_command)
 
 

@@ -90,12 +90,13 @@ def _complete_format(context: click.Context, parameter: click.Parameter, incompl
 @click.option(
     "--certificate",
     metavar="FILE",
-    help="Write the inductive invariants by which Z3 shows what holds, to be verified by verify-certificate. Z3 is asked "
-    "whatever the number of states is, unless --engine says explicit.",
+    help="Prove what holds by inductive invariants, however many states there are, and write them, to be verified by "
+    "verify-certificate.",
 )
 @click.option(
     "--story", "told", is_flag=False, flag_value="*", multiple=True, metavar="[PROPERTY]", help="Tell expected stories too."
 )
+@click.option("-v", "--verbose", is_flag=True, help="Show why what holds does, where there is an invariant.")
 @click.option("--no-story", is_flag=True, help="Tell no stories.")
 @click.option("--strict", is_flag=True, help="What lint finds is an error.")
 @click.option("--no-timing", is_flag=True, help="Leave out seconds and versions, so that output can be compared.")
@@ -122,6 +123,7 @@ def check(
     traces: str | None,
     certificate: str | None,
     told: tuple[str, ...],
+    verbose: bool,
     no_story: bool,
     strict: bool,
     no_timing: bool,
@@ -136,8 +138,8 @@ def check(
     property is expected to hold.
 
     Defaults are read from [tool.txweave] of the nearest pyproject.toml that has it, from this directory upward: paths, engine,
-    jobs, max-states, max-memory, max-depth, rlimit, timeout, format, traces, story, no-story, strict, no-timing, quiet, no-reduction,
-    no-cache. The command line takes their place.
+    jobs, max-states, max-memory, max-depth, rlimit, timeout, format, traces, story, no-story, strict, no-timing, quiet,
+    no-reduction, no-cache. The command line takes their place.
     """
     from txweave.cache import Cache
     from txweave.check import Options
@@ -191,7 +193,7 @@ def check(
             click.echo(result.debug, err=True)
     statuses = [r.exit for r in results] + ([Exit.ERROR] if collection.errors or not results else [])
     stories = "none" if no_story else "all" if "*" in told else "unexpected"
-    style = Style(not no_timing, engine == "both", stories, tuple(told), quiet)
+    style = Style(not no_timing, engine == "both", stories, tuple(told), quiet, verbose)
     report = Report(tuple(results), tuple(collection.errors), worst(statuses), style)
     with patient():
         _print(report, wanted_formats)

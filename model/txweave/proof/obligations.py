@@ -43,7 +43,6 @@ from txweave.system.expr import Expr, Local, Value
 from txweave.system.reference import elements, environments, same, values
 from txweave.system.sorted import Action, Property, System, Update, bound_name
 
-
 Pair: TypeAlias = tuple[str, str]
 """Two functions whose values are ages; :data:`PRESENT` may be the second."""
 

@@ -17,7 +17,7 @@ from typing import Any, TypeAlias
 
 import txweave
 from txweave.report.story import Place, Query, Story, StoryStep, Why
-from txweave.results import CaseResult, Known, PropertyResult, worst
+from txweave.results import CaseResult, Known, Proof, PropertyResult, worst
 from txweave.spec.diagnostics import Diagnostic
 from txweave.spec.text import Span
 from txweave.view import ProcessState, RowChange, StateDiff, StateView, Values, VersionChange
@@ -156,6 +156,18 @@ def property_(item: PropertyResult, *, timing: bool = True) -> Json:
         ],
         "notes": list(item.notes),
         "counterexample": story(item.story) if item.story is not None else None,
+        "proof": _proof(item.proof) if item.proof is not None else None,
+    }
+
+
+def _proof(found: Proof) -> Json:
+    return {
+        "kind": found.kind,
+        "clock": found.clock,
+        "scope": found.scope,
+        "lifted": list(found.lifted),
+        "truncated": list(found.truncated),
+        "clauses": [{"smt": clause.smt, "words": clause.words} for clause in found.clauses],
     }
 
 

@@ -19,7 +19,7 @@ from rich.table import Table
 from rich.text import Text
 
 from txweave.report.story import CALM, Place, Query, Story, StoryStep
-from txweave.results import CaseResult, Finding, PropertyResult, Relation
+from txweave.results import CaseResult, Finding, Proof, PropertyResult, Relation
 from txweave.simulate import Walk
 from txweave.verdict import Status
 from txweave.view import RowChange
@@ -56,13 +56,14 @@ _GLYPHS = {
 @dataclass(frozen=True)
 class Style:
     """What is shown.  ``timing``: seconds; ``engines``: a column per engine; ``stories``: ``unexpected``, ``all`` or ``none``;
-    ``told``: properties whose stories are always told; ``quiet``: only what is not as expected."""
+    ``told``: properties whose stories are always told; ``quiet``: only what is not as expected; ``proofs``: why what holds does."""
 
     timing: bool = True
     engines: bool = False
     stories: str = "unexpected"
     told: tuple[str, ...] = ()
     quiet: bool = False
+    proofs: bool = False
 
 
 class Writer:
@@ -94,6 +95,17 @@ class Writer:
             for item in result.properties:
                 if item.story is not None and self._tells(item):
                     self.story(item.story, self._heading(result, item), item.text)
+                if item.proof is not None and self.style.proofs:
+                    self.proof(item.proof, self._heading(result, item))
+
+    def proof(self, proof: Proof, heading: str) -> None:
+        """Why a property holds: the clauses of its invariant, each needed for one before it."""
+        self.line()
+        self.line(Text(heading, style="bold"))
+        self.line("  It holds at the start, and every step preserves it together with what it needs:")
+        width = len(str(len(proof.clauses)))
+        for number, clause in enumerate(proof.clauses, 1):
+            self.line(f"  {number:>{width}}  {clause.words}")
 
     def _tells(self, item: PropertyResult) -> bool:
         if item.name in self.style.told or self.style.stories == "all":
