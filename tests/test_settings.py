@@ -37,7 +37,7 @@ def test_every_key_is_an_option_and_is_in_the_help() -> None:
     for name in KEYS:
         assert name in told
     options = {option.removeprefix("--") for parameter in check.params for option in parameter.opts if option.startswith("--")}
-    one_call = {"case", "property", "fix", "set", "scenario", "no-config", "watch"}
+    one_call = {"case", "property", "fix", "set", "scenario", "no-config", "watch", "certificate", "verbose"}
     assert set(KEYS) - {"paths", "jobs"} == options - one_call
 
 

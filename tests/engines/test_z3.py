@@ -376,7 +376,7 @@ def test_the_claim_rests_on_the_recheck(monkeypatch: pytest.MonkeyPatch) -> None
     """Even if the search is wrong: here it takes the goals for inductive."""
     from txweave.engines.z3.invariant import Strengthening
 
-    def gullible(_: Strengthening, name: str, goals: Any, own: Any, truncated: Any, ticks: int) -> Certificate:  # noqa: ARG001
+    def gullible(_: Strengthening, name: str, goals: Any, own: Any, truncated: Any, ticks: int) -> Certificate:
         return Certificate(name, (own,), tuple(truncated), ticks)
 
     monkeypatch.setattr(Strengthening, "prove", gullible)

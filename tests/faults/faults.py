@@ -34,6 +34,8 @@ CODE = "engines/test_explicit_program.py::test_"
 LIVENESS = "engines/test_liveness.py::test_"
 FRONTIER = "engines/test_frontier.py::test_"
 Z3 = "engines/test_z3.py::test_"
+TRAPS = "engines/test_z3_traps.py::test_"
+VERIFY = "proof/test_verify.py::test_"
 JUDGE = "test_judge.py::test_"
 CHECK = "test_check.py::test_"
 REFERENCE = "system/test_reference.py::test_"
@@ -1573,6 +1575,155 @@ fault(
     FRONTIER + "an_interruption_at_any_moment",
 )
 
+# -------------------------------------------------------------------------------------------------------- certificates
+
+fault(
+    "proof",
+    "verifier-skips-initiation",
+    "the verification of a certificate asks whether it is true initially",
+    "proof/verify.py",
+    "    _ask(_started(new, beginning), query, found)\n",
+    "",
+    VERIFY + "each_part_of_the_argument_is_asked_for",
+)
+fault(
+    "proof",
+    "verifier-skips-an-action",
+    "the verification of a certificate asks of every action whether it preserves the clauses",
+    "proof/obligations.py",
+    "                yield from self._step(action, env)\n",
+    "                if action is not self.system.actions[0]:\n                    yield from self._step(action, env)\n",
+    VERIFY + "the_broken_system_goes_the_same_way_and_fails_there",
+)
+fault(
+    "proof",
+    "verifier-skips-safety",
+    "the verification of a certificate asks whether the property follows",
+    "proof/obligations.py",
+    '        yield Query("safety", ',
+    '        return Query("safety", ',
+    VERIFY + "each_part_of_the_argument_is_asked_for",
+)
+fault(
+    "proof",
+    "verifier-skips-bounds",
+    "the verification of a certificate asks whether a bound is crossed",
+    "proof/obligations.py",
+    '        if disjunction(beyond) != "false":',
+    '        if disjunction(beyond) == "":',
+    VERIFY + "bounds_are_asked_for",
+)
+fault(
+    "proof",
+    "unknown-verifies",
+    "an answer that is neither sat nor unsat verifies nothing",
+    "proof/verify.py",
+    """    found.queries += 1
+    answer = running.run(query.lines())
+    if answer == "unsat":
+        return
+""",
+    """    found.queries += 1
+    answer = running.run(query.lines())
+    if answer != "sat":
+        return
+""",
+    VERIFY + "an_answer_that_is_none_is_no_verification",
+)
+fault(
+    "proof",
+    "any-specification-will-do",
+    "a certificate is of one specification",
+    "proof/verify.py",
+    "    if proof.meaning != meaning(system, claim.name):",
+    "    if not proof.meaning:",
+    VERIFY + "a_certificate_of_a_changed_specification_is_rejected",
+    VERIFY + "a_certificate_that_proves_nothing_is_rejected_with_the_reason",
+)
+fault(
+    "proof",
+    "fixes-of-a-certificate-ignored",
+    "a certificate is of a set of fixes",
+    "proof/verify.py",
+    "    if result.fixes != claim.fixes:",
+    "    if result.fixes is None:",
+    VERIFY + "a_certificate_that_proves_nothing_is_rejected_with_the_reason",
+)
+fault(
+    "proof",
+    "changed-file-accepted",
+    "a certificate that was changed is rejected, also where it would still prove something",
+    "proof/verify.py",
+    "    if not claim.intact:",
+    "    if claim.intact is None:",
+    VERIFY + "every_clause_that_is_changed_is_noticed_by_the_digest",
+)
+fault(
+    "proof",
+    "guards-have-no-part-in-the-meaning",
+    "the digest of what a system means depends on every guard",
+    "proof/record.py",
+    " {action.out} {sums.of(action.guard)}",
+    " {action.out}",
+    VERIFY + "what_a_system_means_does_not_depend_on_names_of_locals_or_places",
+)
+fault(
+    "proof",
+    "clock-not-simulated",
+    "a proof over ages is one for the clock only if the ages stand for it",
+    "proof/verify.py",
+    "    if obligations.ages and found.verified:",
+    "    if obligations.ages and not found.verified:",
+    VERIFY + "ages_that_stop_too_early_do_not",
+)
+fault(
+    "proof",
+    "clock-given-up-without-end",
+    "what the coarsest relation to the clock does not preserve is a problem",
+    "proof/verify.py",
+    "if isinstance(part, str) or not exact[part]:",
+    "if not exact.get(part, 1):  # type: ignore[arg-type]",
+    VERIFY + "ages_that_stop_too_early_do_not",
+)
+fault(
+    "proof",
+    "order-of-the-fold",
+    "minimum and maximum are what the reference interpreter says",
+    "proof/smt.py",
+    'first, second = (term, result) if kind == "min" else (result, term)',
+    'first, second = (term, result) if kind == "max" else (result, term)',
+    VERIFY + "the_translation_means_what_the_reference_interpreter_means",
+)
+fault(
+    "proof",
+    "least-of-any",
+    "the canonical choice is the first that satisfies the body",
+    "proof/smt.py",
+    "here, *map(negation, before)]))",
+    "here]))",
+    VERIFY + "the_translation_means_what_the_reference_interpreter_means",
+)
+fault(
+    "proof",
+    "verification-at-check-ignored",
+    "an invariant that the verification rejects is a failed self-check",
+    "check.py",
+    "        if found.verified and not verdict.truncated:",
+    "        if not verdict.truncated and not broken.clear():",
+    VERIFY + "an_invariant_that_the_verification_rejects_is_a_failed_self_check",
+)
+fault(
+    "proof",
+    "truth-values-as-numbers",
+    "`true` and 1 are different values in a text",
+    "proof/text.py",
+    """    if isinstance(constant, bool):
+        return "true" if constant else "false"
+""",
+    "",
+    "proof/test_proof_text.py::test_values_that_look_alike_are_told_apart",
+)
+
 # --------------------------------------------------------------------------------------------------------------------- z3
 
 fault(
@@ -1583,6 +1734,16 @@ fault(
     "if answer == self.z3.unsat:",
     "if answer != self.z3.sat:",
     Z3 + "a_solver_that_does_not_know",
+)
+fault(
+    "z3",
+    "budget-of-a-query-only",
+    "a budget is of all queries of a question together",
+    "engines/z3/session.py",
+    "        self.spent = self._count(solver)\n",
+    "",
+    TRAPS + "the_same_input_has_the_same_verdicts_in_three_fresh_processes",
+    Z3 + "limits_end_a_query",
 )
 fault(
     "z3",
@@ -1616,8 +1777,8 @@ fault(
     "domains-forgotten-in-search",
     "bits beyond the end of a domain are no states",
     "engines/z3/invariant.py",
-    "self.solver.add(self.encoding.within(), self.encoding.step())",
-    "self.solver.add(self.encoding.step())",
+    "self.steps.add(self.encoding.within(), self.encoding.step())",
+    "self.steps.add(self.encoding.step())",
     Z3 + "an_invariant_is_found_and_readable",
 )
 fault(

@@ -12,6 +12,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+import jsonschema
 import pytest
 from click.testing import CliRunner, Result
 from hypothesis import given
@@ -28,12 +29,14 @@ from txweave.proof.smt import Numbers, Text, Translation
 from txweave.proof.solve import solver
 from txweave.proof.text import write
 from txweave.proof.verify import Verification, certificate, check
+from txweave.report.json import schema
 from txweave.results import ProofClause
 from txweave.system import expr as x
 from txweave.system import reference as ref
+from txweave.system.expr import Domain
 from txweave.system.ground import ground
 from txweave.system.reference import environments
-from txweave.system.sorted import System
+from txweave.system.sorted import Action, Function, Property, Sort, System, Update
 from txweave.verdict import Limits, Status
 
 SPECS = Path(__file__).resolve().parents[2] / "specs"
@@ -89,10 +92,14 @@ def test_each_part_of_the_argument_is_asked_for(use: str) -> None:
     right = proved(system, "exclusive")
     first, second, third = right.clauses
     lock = x.equal(x.apply("lock"), x.NULL)
-    assert verified(system, replace(right, clauses=(first, second)), use).problems[0].startswith("clause 1 is not preserved by test")
+    assert (
+        verified(system, replace(right, clauses=(first, second)), use).problems[0].startswith("clause 1 is not preserved by test")
+    )
     assert verified(system, replace(right, clauses=(second, third)), use).verified, "what follows need not be said"
     assert verified(system, replace(right, clauses=(second,)), use).problems[-1] == "exclusive does not follow"
-    assert "clause 4 is not preserved by test(P#1)" in verified(system, replace(right, clauses=(*right.clauses, lock)), use).problems
+    assert (
+        "clause 4 is not preserved by test(P#1)" in verified(system, replace(right, clauses=(*right.clauses, lock)), use).problems
+    )
     assert verified(system, replace(right, clauses=(*right.clauses, x.neg(lock))), use).problems[0] == (
         "clause 4 is not true initially"
     )
@@ -199,7 +206,9 @@ def test_a_certificate_is_verified_in_a_fresh_process(tmp_path: Path, use: str) 
     path = tmp_path / "c.json"
     path.write_text(written(), encoding="utf-8")
     command = [sys.executable, "-m", "txweave", "verify-certificate", str(path), STUDY, "--solver", use]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False, env={**os.environ, "PYTHONHASHSEED": "7"})
+    done = subprocess.run(
+        command, capture_output=True, text=True, timeout=300, check=False, env={**os.environ, "PYTHONHASHSEED": "7"}
+    )
     assert (done.returncode, done.stderr) == (0, "")
     assert [line.split(":")[:2] for line in done.stdout.splitlines()] == [
         ["verified", " every_sale_counts in locked (for-update)"],
@@ -250,7 +259,10 @@ def test_a_certificate_that_proves_nothing_is_rejected_with_the_reason(tmp_path:
         (lambda proof: proof.update(clock="ages"), "it says of the clock 'ages'"),
         (lambda proof: proof.update(kind="any number"), "are not verified by this version"),
         (lambda proof: proof["clauses"][1].update(smt="(= gone 1)"), "clause 2, at character 4: there is no function 'gone'"),
-        (lambda proof: proof["clauses"][1].update(smt="(= (clerk.~pc |clerk#9|) 1)"), "clause 2: there is no clerk#9, only 2 clerk"),
+        (
+            lambda proof: proof["clauses"][1].update(smt="(= (clerk.~pc |clerk#9|) 1)"),
+            "clause 2: there is no clerk#9, only 2 clerk",
+        ),
     ]
     for change, reason in cases:
         result = run(tmp_path, changed(change))
@@ -265,7 +277,9 @@ def test_a_certificate_of_a_changed_specification_is_rejected(tmp_path: Path) ->
     folder.mkdir()
     for path in (SPECS / "lost-update").iterdir():
         text = path.read_text(encoding="utf-8")
-        (folder / path.name).write_text(text.replace(" FOR UPDATE", "") if path.name.startswith("for-update") else text, encoding="utf-8")
+        (folder / path.name).write_text(
+            text.replace(" FOR UPDATE", "") if path.name.startswith("for-update") else text, encoding="utf-8"
+        )
     result = run(tmp_path, written(), spec=str(folder / "lost-update.study.yaml"))
     assert result.exit_code == 1
     assert result.output.count("the specification is another one, or was changed") == 2
@@ -332,3 +346,104 @@ def test_the_clauses_come_in_the_order_in_which_they_are_needed() -> None:
     what = proved(system, "exclusive")
     for length in range(len(what.clauses)):
         assert not verified(system, replace(what, clauses=what.clauses[:length])).verified
+
+
+# --------------------------------------------------------------------------------------------------------------- clocks
+
+
+def waiting(saturated: int, gap: int = 2) -> System:
+    """A process wakes when its age is more than one tick; ages stop at ``saturated``."""
+    p, f = x.local("p", "P"), x.local("f", "P")
+    age = x.apply("age", f)
+    older = Update("age", (f,), x.ite(x.less(age, x.const(saturated)), x.arith("+", age, x.const(1)), age))
+    tick = Action("tick", "tick", None, (), x.TRUE, (older,), toys.info("tick"))
+    old = x.less(x.const(1), x.apply("age", p))
+    return System(
+        "waiting",
+        (Sort("P", "processes", 1),),
+        (
+            Function("pc", ("P",), Domain(("wait", "go")), "wait"),
+            Function("age", ("P",), Domain(ages=(0, gap)), 0),
+        ),
+        (toys.step("wake", lambda q: x.conj(toys.pc(q, "wait"), x.less(x.const(1), x.apply("age", q))), toys.go("go")), tick),
+        (
+            Property("asleep", "never", toys.row(toys.pc(p, "go"), p, locals_=(p,))),
+            Property("not_early", "never", toys.row(x.conj(toys.pc(p, "go"), x.neg(old)), p, locals_=(p,))),
+        ),
+        timed=True,
+    )
+
+
+@pytest.mark.parametrize("use", SOLVERS)
+def test_ages_stand_for_a_clock_that_runs_on_for_ever(use: str) -> None:
+    found = verified(waiting(2), proved(waiting(2), "not_early"), use)
+    assert found.verified
+    assert found.queries > verified(waiting(2), replace(proved(waiting(2), "not_early"), clauses=())).queries
+
+
+@pytest.mark.parametrize("use", SOLVERS)
+def test_ages_that_stop_too_early_do_not(use: str) -> None:
+    """By the ages the process never wakes, which is an invariant; by the clock it does."""
+    broken = waiting(1)
+    what = proved(broken, "asleep")
+    assert verified(broken, what, use).problems == [
+        "its guard of wake(P#1) depends on more of the clock than the ages tell",
+    ]
+    assert verified(waiting(2), what).problems, "the right system wakes it by the ages as well"
+
+
+def test_a_property_that_sees_more_than_the_ages_tell_is_not_shown() -> None:
+    p = x.local("p", "P")
+    exact = Property("exact", "never", toys.row(x.less(x.const(5), x.apply("age", p)), p, locals_=(p,)))
+    system = replace(waiting(2), properties=(exact,))
+    what = proved(system, "exact")
+    assert verified(system, what).problems == ["exact may be violated by a clock that is not saturated"]
+
+
+def test_a_broken_clause_is_told_before_the_clock() -> None:
+    assert verified(waiting(2), Certificate("asleep", (x.TRUE,))).problems == ["asleep does not follow"]
+
+
+# ------------------------------------------------------------------------------------------------------ check and report
+
+
+def test_what_is_expected_to_be_proved_is_proved_and_shown(tmp_path: Path) -> None:
+    for path in (SPECS / "lost-update").iterdir():
+        text = path.read_text(encoding="utf-8").replace("nobody_fails: holds", "nobody_fails: proved")
+        (tmp_path / path.name).write_text(text, encoding="utf-8")
+    study = str(tmp_path / "lost-update.study.yaml")
+    command = ["check", study, "--case", "added_by_the_database", "--no-cache", "--no-timing"]
+    done = CliRunner().invoke(cli, [*command, "-v", "--property", "nobody_fails"])
+    assert done.exit_code == 0, done.output
+    assert "proved (for all time; 2 clerk; 1 show)" in " ".join(done.output.split())
+    assert "1  nobody_fails is not violated" in done.output
+    shown = json.loads(CliRunner().invoke(cli, [*command, "--format", "json"]).output)
+    jsonschema.validate(shown, schema("check"))
+    by_name = {item["name"]: item for item in shown["cases"][0]["properties"]}
+    assert by_name["nobody_fails"]["verdict"] == "proved"
+    assert by_name["nobody_fails"]["proof"]["clauses"][0]["words"] == "nobody_fails is not violated"
+    assert by_name["every_sale_ends"]["proof"] is None
+
+
+def test_an_invariant_that_the_verification_rejects_is_a_failed_self_check(monkeypatch: pytest.MonkeyPatch) -> None:
+    def rejects(system: Any, what: Any, found: Verification, *_: Any) -> None:
+        found.problems.append("clause 1 is made up")
+
+    monkeypatch.setattr("txweave.proof.verify.check", rejects)
+    with TemporaryDirectory() as folder:
+        path = str(Path(folder) / "c.json")
+        done = CliRunner().invoke(cli, ["check", STUDY, "--case", "added_by_the_database", "--no-cache", "--certificate", path])
+    assert done.exit_code == 4
+    assert "the invariant of z3 is rejected: clause 1 is made up" in done.output
+
+
+def test_a_certificate_is_not_asked_of_exploration_alone(tmp_path: Path) -> None:
+    path = str(tmp_path / "c.json")
+    done = CliRunner().invoke(cli, ["check", STUDY, "--engine", "explicit", "--certificate", path])
+    assert done.exit_code == 2
+    assert "leave out --engine explicit" in done.output
+    none = CliRunner().invoke(
+        cli, ["check", STUDY, "--case", "as_written", "--property", "every_sale_counts", "--certificate", path]
+    )
+    assert "was not written: no property was shown by an invariant" in none.output
+    assert none.exit_code == 2

@@ -104,8 +104,12 @@ class Writer:
         self.line(Text(heading, style="bold"))
         self.line("  It holds at the start, and every step preserves it together with what it needs:")
         width = len(str(len(proof.clauses)))
+        alike: dict[str, list[int]] = {}
         for number, clause in enumerate(proof.clauses, 1):
-            self.line(f"  {number:>{width}}  {clause.words}")
+            alike.setdefault(_pattern(clause.words), []).append(number)
+        for number, *others in alike.values():
+            more = f"  (so {_counted(len(others), 'other', 'others')}, of other rows or processes)" if others else ""
+            self.line(f"  {number:>{width}}  {proof.clauses[number - 1].words}{more}")
 
     def _tells(self, item: PropertyResult) -> bool:
         if item.name in self.style.told or self.style.stories == "all":
@@ -510,6 +514,19 @@ class _Layout:
 def _reason(text: str) -> str:
     """``unknown (why)`` without the unknown."""
     return text[len("unknown (") : -1] if text.startswith("unknown (") and text.endswith(")") else text
+
+
+def _pattern(words: str) -> str:
+    """The words of a clause with its elements numbered as they come: the same for clauses that differ in their elements only."""
+    found: dict[str, list[str]] = {}
+
+    def number(match: re.Match[str]) -> str:
+        known = found.setdefault(match[1], [])
+        if match[2] not in known:
+            known.append(match[2])
+        return f"{match[1]}#{known.index(match[2])}"
+
+    return re.sub(r"(\w+)#(\d+)", number, words)
 
 
 def _letter(index: int) -> str:
