@@ -49,6 +49,7 @@ class Options:
     ``properties``: only these (empty: all).  ``timeout``: seconds for a whole case.  ``max_depth``: steps, for Z3.
     ``rlimit``: work for each question to Z3, in its own units.  ``certify``: what holds is to be proved by an invariant, whatever
     the number of states is.
+    ``any_number``: look for proofs for any number of processes and rows as well.
     ``strict``: what lint finds is an error.  ``reduction``: large state spaces are reduced, for properties that allow it.
     ``explore``: look around counterexamples, for a page whose reader may do so.
     ``today``: the day on which known violations may be past their last (default: the clock's, UTC).
@@ -65,6 +66,7 @@ class Options:
     strict: bool = False
     reduction: bool = True
     explore: bool = False
+    any_number: bool = False
     today: date = field(default_factory=lambda: datetime.now(UTC).date())
 
 
@@ -161,6 +163,8 @@ class _Run:
             return blank
         warnings = self._lint(bound)
         outcomes = self._outcomes(system, names)
+        if self.options.any_number and not self._stopped():
+            outcomes.append(self._any_number([p.name for p in system.properties if p.name in names and p.kind == "never"]))
         viewer = Viewer(system, keys_of(bound))
         from txweave.vacuity import findings
 
@@ -266,6 +270,13 @@ class _Run:
         if verdict.status is Status.UNKNOWN and verdict.reason.startswith("budget of ") and self.options.rlimit is None:
             return replace(verdict, reason=f"{verdict.reason} (--engine both or --rlimit gives more)")
         return verdict
+
+    def _any_number(self, names: list[str]) -> Outcome:
+        """Proofs for any number of processes and rows."""
+        from txweave.engines import parametric
+        from txweave.lifting import systems
+
+        return parametric.check(*systems(self.case), names, self._limits(parametric.ENGINE))
 
     def _harvest(self, system: GroundSystem, explored: Outcome | None) -> list[State] | None:
         """The reachable states, a hint from which Z3 finds invariants; nothing where there are too many."""

@@ -57,6 +57,12 @@ def _complete_format(context: click.Context, parameter: click.Parameter, incompl
     type=click.Choice(["explicit", "z3", "both"]),
     help="Default: both up to 20,000 states, explicit beyond.",
 )
+@click.option(
+    "--any-number",
+    is_flag=True,
+    help="Look for proofs of the `never` properties for any number of processes of each role and rows of each table as well. "
+    "May take minutes.",
+)
 @click.option("-j", "jobs", type=click.IntRange(min=1), default=1, metavar="N", help="Check N cases at a time.")
 @click.option("--max-states", type=click.IntRange(min=1), metavar="N", help="Explore at most N states of a case.")
 @click.option(
@@ -112,6 +118,7 @@ def check(
     settings: tuple[tuple[str, str], ...],
     scenarios: tuple[str, ...],
     engine: str | None,
+    any_number: bool,
     jobs: int,
     max_states: int | None,
     max_memory: int | None,
@@ -176,6 +183,7 @@ def check(
         strict=strict,
         reduction=not no_reduction,
         explore=explore,
+        any_number=any_number,
     )
     selected = collection.cases
     if properties:

@@ -379,7 +379,7 @@ class Search:
             if clause is None:
                 if fact.candidate is None:
                     raise NotProved(f"no clause excludes the state before {_step(crisis)}", describe(crisis, relevant=True))
-                self.say(f"gave up {_say(self.template, fact)}  because of {_step(crisis)}: {describe(crisis, relevant=True)}")
+                self.say(f"gave up {say(self.template, fact)}  because of {_step(crisis)}: {describe(crisis, relevant=True)}")
                 self.bad.add(fact.candidate)
                 self.known = [k for k in self.known if k.candidate != fact.candidate]
                 facts = [f for f in facts if f is not fact]
@@ -387,7 +387,7 @@ class Search:
                 self.passed = {k: v for k, v in self.passed.items() if gone not in v and k[0] != gone}
                 pending = deque(facts)
                 continue
-            self.say(f"{len(facts)}: {_say(self.template, clause)}   for {_step(crisis)} / {_say(self.template, fact)}")
+            self.say(f"{len(facts)}: {say(self.template, clause)}   for {_step(crisis)} / {say(self.template, fact)}")
             facts.append(clause)
             pending.append(clause)
         return tuple(facts)
@@ -475,7 +475,7 @@ class Search:
         return sorted(found.values(), key=lambda option: option[0])
 
 
-def _say(template: Template, fact: Fact) -> str:
+def say(template: Template, fact: Fact) -> str:
     return sentence(template, fact.candidate) if fact.candidate is not None else fact.title
 
 
@@ -552,4 +552,4 @@ def confirm(template: Template, facts: Sequence[Fact], look: Callable[[], None] 
     return questions.asked
 
 
-__all__ = ["Crisis", "Fact", "NotProved", "Questions", "Refused", "Search", "confirm", "describe", "goals", "minimise"]
+__all__ = ["Crisis", "Fact", "NotProved", "Questions", "Refused", "Search", "confirm", "describe", "goals", "minimise", "say"]
