@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from itertools import combinations_with_replacement, permutations, product
+from itertools import combinations, combinations_with_replacement, permutations, product
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -229,6 +229,33 @@ def _exactly(agree: npt.NDArray[np.bool_], size: int) -> list[int] | None:
     return None
 
 
+def around(rows: Codes, row: Codes, head: Sequence[Column]) -> list[Cube]:
+    """For each column with a code that no row has: one or two other columns, and all codes that no row has together with theirs.
+
+    That a value is never reached may be true and hard to show, when it would not matter if it were.
+    """
+    agree = rows == row
+    counts = agree.sum(axis=0)
+    found = []
+    for column in np.flatnonzero(counts == 0):
+        every = set(range(head[column].other + 1))
+        others = [n for n in np.flatnonzero(counts > 0) if counts[n] < len(rows)]
+        best: tuple[int, int] | None = None
+        cube: Cube = ()
+        for chosen in (*((n,) for n in others), *combinations(others, 2)):
+            inside = {int(c) for c in np.unique(rows[agree[:, list(chosen)].all(axis=1), column])}
+            score = (len(inside), len(chosen))
+            if inside and (best is None or score < best):
+                best = score
+                cube = (
+                    (head[column], frozenset(every - inside)),
+                    *((head[n], frozenset([int(row[n])])) for n in chosen),
+                )
+        if cube:
+            found.append(cube)
+    return found
+
+
 def widen(rows: Codes, row: Codes, head: Sequence[Column], chosen: Iterable[int]) -> Cube:
     """Allow each column all codes that are seen at all, and with which no row comes in."""
     cube: dict[int, npt.NDArray[np.bool_]] = {}
@@ -248,4 +275,4 @@ def widen(rows: Codes, row: Codes, head: Sequence[Column], chosen: Iterable[int]
     return tuple((head[n], frozenset(int(c) for c in np.flatnonzero(mask))) for n, mask in sorted(cube.items()) if not mask.all())
 
 
-__all__ = ["Candidate", "Column", "Cube", "Samples", "View", "among", "columns", "instance", "shortest", "widen"]
+__all__ = ["Candidate", "Column", "Cube", "Samples", "View", "among", "around", "columns", "instance", "shortest", "widen"]

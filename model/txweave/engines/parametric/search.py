@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from txweave.engines.parametric.logic import Logic, Sort, after, at_start
-from txweave.engines.parametric.samples import Candidate, Column, Samples, shortest, widen
+from txweave.engines.parametric.samples import Candidate, Column, Samples, around, shortest, widen
 from txweave.engines.parametric.template import CHOICE, Refused, Template
 from txweave.engines.parametric.words import sentence
 from txweave.system import expr as x
@@ -29,6 +29,9 @@ RLIMIT = 20_000_000
 
 MOST_CLAUSES = 400
 """Clauses that may be tried for one property."""
+
+AROUND = 4
+"""Clauses around a value that no sample shows of which it is tried whether one is inductive."""
 
 TRIED = 6
 """Clauses of which it is tried whether one is inductive already."""
@@ -416,11 +419,11 @@ class Search:
                 return fact
         options = self._options(crisis)
         for strong in (True, False):
-            for option in options[:TRIED]:
+            for option in options[: AROUND + TRIED]:
                 fact = self._fact(option[1] if strong else option[2])
                 if fact is not None and self._inductive(facts, fact):
                     return self._adopt(fact)
-        for option in options:
+        for option in (o for o in options if o[0][0]):
             for candidate in (option[1], option[2]):
                 fact = self._fact(candidate)
                 if fact is not None:
@@ -464,6 +467,9 @@ class Search:
                 usable = [n for n in usable if codes[n] != head[n].other or self.samples.room(view, head[n])]
                 part, seen = [head[n] for n in usable], rows[:, usable]
                 row = np.array([codes[n] for n in usable], np.uint8)
+                for cube in around(seen, row, part):
+                    new = Candidate(view, cube)
+                    found.setdefault(new, ((0, len(view), -len(cube[0][1])), new, new))
                 chosen = shortest(seen, row, fewest)
                 if chosen is None:
                     continue
@@ -472,7 +478,8 @@ class Search:
                 weak = Candidate(view, tuple((part[n], frozenset([int(row[n])])) for n in sorted(chosen)))
                 score = (len(chosen), len(view), -sum(len(mask) for _, mask in strong.cube))
                 found.setdefault(strong, (score, strong, weak))
-        return sorted(found.values(), key=lambda option: option[0])
+        first = sorted((o for o in found.values() if o[0][0] == 0), key=lambda option: (option[0][2], option[0][1]))[:AROUND]
+        return [*first, *sorted((o for o in found.values() if o[0][0]), key=lambda option: option[0])]
 
 
 def say(template: Template, fact: Fact) -> str:
