@@ -44,6 +44,7 @@ KEYS: dict[str, Key] = {
     "no-timing": Key("no_timing", bool),
     "quiet": Key("quiet", bool),
     "no-reduction": Key("no_reduction", bool),
+    "any-number": Key("any_number", bool),
     "no-cache": Key("no_cache", bool),
 }
 """What ``[tool.txweave]`` may say.  What narrows or changes a check (``--case``, ``--fix`` …) belongs to one call only."""

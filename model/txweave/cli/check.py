@@ -146,7 +146,7 @@ def check(
 
     Defaults are read from [tool.txweave] of the nearest pyproject.toml that has it, from this directory upward: paths, engine,
     jobs, max-states, max-memory, max-depth, rlimit, timeout, format, traces, story, no-story, strict, no-timing, quiet,
-    no-reduction, no-cache. The command line takes their place.
+    no-reduction, any-number, no-cache. The command line takes their place.
     """
     from txweave.cache import Cache
     from txweave.check import Options
