@@ -35,13 +35,15 @@ def run(command: list[str], folder: str, seconds: float, mark: str) -> dict[str,
     )
     assert process.stdout is not None
     out = process.stdout.fileno()
+    given_up = sys.stdin.fileno()
+    """Nothing comes in while a command runs; if it ends, so does the bench, and what it started."""
     output = b""
     marked: dict[str, float] | None = None
     late = False
     while True:
         left = started + seconds - time.perf_counter()
-        ready = select.select([out], [], [], max(0.0, left))[0]
-        if not ready:
+        ready = select.select([out, given_up], [], [], max(0.0, left))[0]
+        if out not in ready:
             late = True
             os.killpg(process.pid, signal.SIGKILL)
             break
@@ -67,6 +69,7 @@ def run(command: list[str], folder: str, seconds: float, mark: str) -> dict[str,
 
 def main() -> None:
     """Serve until the input ends."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the bench's to answer, which closes the input
     for line in sys.stdin:
         wanted = json.loads(line)
         try:

@@ -44,11 +44,9 @@ class Launcher:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        """End it."""
+        """End it, and what it is running."""
         assert self._process.stdin is not None
         assert self._process.stdout is not None
-        if kind is not None:
-            self._process.terminate()
         self._process.stdin.close()
         self._process.stdout.close()
         self._process.wait()

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -14,7 +16,7 @@ import random_systems
 import toys
 from bench import __main__ as command
 from bench import minicheck_program, models, report
-from bench.measure import Failed, Launcher
+from bench.measure import LAUNCHER, Failed, Launcher
 from bench.tools import Contest, Result, Settings
 from txweave.collect import Choice, collect
 from txweave.engines.explicit import explore
@@ -223,6 +225,22 @@ def test_a_command_that_takes_too_long_or_is_not_there(tmp_path: Path) -> None:
         with pytest.raises(Failed, match="no-such-program"):
             launcher.run(["no-such-program"], tmp_path, 5)
         assert launcher.run(["true"], tmp_path, 5).code == 0
+
+
+def test_what_was_started_ends_with_the_bench(tmp_path: Path) -> None:
+    pid = tmp_path / "pid"
+    work = f"import os, pathlib, time; pathlib.Path({str(pid)!r}).write_text(str(os.getpid())); time.sleep(100)"
+    wanted = {"command": [sys.executable, "-c", work], "folder": str(tmp_path), "seconds": 100, "mark": ""}
+    with subprocess.Popen([sys.executable, str(LAUNCHER)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as launcher:
+        assert launcher.stdin is not None
+        launcher.stdin.write(json.dumps(wanted) + "\n")
+        launcher.stdin.flush()
+        while not (pid.exists() and pid.read_text()):
+            time.sleep(0.05)
+        launcher.stdin.close()
+        launcher.wait(timeout=20)
+    with pytest.raises(ProcessLookupError):
+        os.kill(int(pid.read_text()), 0)
 
 
 def test_spin_gets_a_deeper_stack_only_if_it_needs_one(tmp_path: Path, monkeypatch) -> None:
