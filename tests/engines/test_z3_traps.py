@@ -122,7 +122,7 @@ def test_enumeration_sorts_under_qf_fd_are_noticed() -> None:
         switch = z3.Bool("switch", ctx=session.context)
         solver = session.solver()
         solver.add(z3.If(switch, one, other) == later, one != other)
-        with pytest.raises(GaveUp, match=r"unknown: sat\.giveup"):
+        with pytest.raises(GaveUp, match=r"unknown: \(?sat\.giveup"):
             session.ask(solver, [switch])
 
 

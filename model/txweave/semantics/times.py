@@ -4,8 +4,9 @@ A timestamp is kept as its age in ticks.  Comparisons see differences of timesta
 the ages of all kept timestamps and the present (0): whenever two neighbours are more than ``C`` apart, how much more makes no
 difference to any comparison, now or later, since a tick moves all of them alike.  So a tick leaves everything beyond a gap of
 ``C + 1`` where it is: the gap shrinks by one, not below ``C + 1``.  Ages are then at most ``C + 1`` times the number of
-timestamps, and the reduced system is bisimilar to the one with unbounded time (the argument for clock regions, Alur and Dill
-1994, on differences instead of values).
+timestamps, and the reduced system stands for the one with unbounded time (the argument for clock regions, Alur and Dill
+1994, on differences instead of values).  Where a proof is made this is not taken on trust: for the system at hand, a solver shows
+that ages simulate a clock that runs on for ever (``proof/obligations.py``, the queries of kind ``clock``).
 """
 
 from __future__ import annotations

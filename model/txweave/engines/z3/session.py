@@ -98,7 +98,7 @@ class Session:
             return True
         if answer == self.z3.unsat:
             return False
-        reason = str(solver.reason_unknown())
+        reason = " ".join(str(solver.reason_unknown()).split())
         if "keyboard" in reason or "interrupted" in reason:
             raise self.interrupted()
         self._look()
