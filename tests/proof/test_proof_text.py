@@ -93,6 +93,7 @@ def test_every_closed_expression_of_a_random_system_comes_back(system: System) -
         ("(least ((r t) (s t)) |t#1| true)", "binds one variable"),
         ("()", "an empty list"),
         ('"open', "is no symbol"),
+        ("(not " * 5000 + "true" + ")" * 5000, "nested too deeply"),
     ],
 )
 def test_what_is_no_closed_expression_is_refused_with_its_place(text: str, message: str) -> None:

@@ -9,6 +9,7 @@ import sys
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
+from random import Random
 from tempfile import TemporaryDirectory
 from typing import Any
 
@@ -25,9 +26,9 @@ from txweave.engines import z3 as engine
 from txweave.proof.file import digest
 from txweave.proof.obligations import Obligations
 from txweave.proof.record import meaning, record
-from txweave.proof.smt import Numbers, Text, Translation
+from txweave.proof.smt import Numbers, Text, Translation, Untranslatable
 from txweave.proof.solve import solver
-from txweave.proof.text import write
+from txweave.proof.text import TextError, Token, parse, write
 from txweave.proof.verify import Verification, certificate, check
 from txweave.report.json import schema
 from txweave.results import ProofClause
@@ -338,6 +339,48 @@ def test_a_proof_is_read_as_it_was_written() -> None:
     odd = replace(record(system, what), clauses=(ProofClause("(= lock 1", ""),))
     with pytest.raises(ValueError, match="clause 1, at character 1"):
         certificate(system, "exclusive", odd)
+
+
+def spelled(token: Token) -> str:
+    if token.kind == "list":
+        return f"({' '.join(map(spelled, token.parts))})"
+    return {"string": f'"{token.text}"', "quoted": f"|{token.text}|"}.get(token.kind, token.text)
+
+
+def within(token: Token) -> list[Token]:
+    return [token, *(inner for part in token.parts for inner in within(part))]
+
+
+def grafted(token: Token, where: Token, new: Token) -> Token:
+    """The tree with another branch at one place."""
+    return new if token is where else replace(token, parts=tuple(grafted(part, where, new) for part in token.parts))
+
+
+def test_whatever_stands_in_a_clause_is_an_answer_or_an_error_with_its_place() -> None:
+    """Branches of clauses put in place of others: each is refused as a text, or translated, and then the queries decide."""
+    system = toys.mutex(True, 3)
+    what = record(system, proved(system, "exclusive"))
+    trees = [parse(clause.smt) for clause in what.clauses]
+    extra = ['"nonsense"', "17", "(+ 1 lock)", "(* lock lock)", "(< lock null)", "(ite true 1 null)", "null", "()", "(pc lock)"]
+    extra += ["(count ((p P)) true)", "(pick ((p P)) (= lock p) p null)", "(sum ((p P)) true 2)", "(least ((p P)) |P#1| true)"]
+    branches = [inner for tree in [*trees, *map(parse, extra)] for inner in within(tree)]
+    random, read = Random(1), 0
+    for _ in range(300):
+        tree = random.choice(trees)
+        for _ in range(random.randint(1, 2)):
+            tree = grafted(tree, random.choice(within(tree)), random.choice(branches))
+        try:
+            made = certificate(system, "exclusive", replace(what, clauses=(ProofClause(spelled(tree), ""),)))
+            obligations = Obligations(system, made)
+            assert obligations.prelude()
+            assert list(obligations.queries())
+        except (TextError, Untranslatable):
+            continue
+        read += 1
+    assert read > 20
+    unknown = x.neg(x.equal(x.apply("lock"), x.const("nonsense")))
+    right = proved(system, "exclusive")
+    assert verified(system, replace(right, clauses=(*right.clauses, unknown))).verified, "it is true, and of no use"
 
 
 def test_the_clauses_come_in_the_order_in_which_they_are_needed() -> None:

@@ -85,7 +85,7 @@ class Obligations:
     def __init__(self, system: System, certificate: Certificate) -> None:
         self.system, self.certificate = system, certificate
         self.item: Property = next(p for p in system.properties if p.name == certificate.name)
-        self.numbers, self.text = Numbers.count(system), Text()
+        self.numbers, self.text = Numbers.count(system, *certificate.clauses), Text()
         self._written = 0
         self.functions = {function.name: function for function in system.functions}
         changed = {update.function for a in system.actions for update in a.updates if not self._keeps(update, update.body)}

@@ -47,14 +47,14 @@ class Numbers:
         return self.found[type(value).__name__, value]
 
     @staticmethod
-    def count(system: System) -> Numbers:
-        """Numbers for all values that a system has: elements, truth values, and the strings that occur anywhere."""
+    def count(system: System, *others: Expr) -> Numbers:
+        """Numbers for all values that a system has: elements, truth values, and the strings that occur there or in the others."""
         strings: set[str] = set()
         for function in system.functions:
             given = (*function.domain.values, function.initial, *(value for _, value in function.overrides))
             strings |= {value for value in given if isinstance(value, str)}
         seen: set[Expr] = set()
-        stack = list(expressions(system))
+        stack = [*expressions(system), *others]
         while stack:
             node = stack.pop()
             if node in seen:

@@ -168,7 +168,10 @@ class Reader:
         Raises:
             TextError: it spells none, or one that is not closed.
         """
-        return self.expression(parse(text))
+        try:
+            return self.expression(parse(text))
+        except RecursionError as error:
+            raise TextError("it is nested too deeply") from error
 
     def expression(self, token: Token) -> Expr:
         """An expression."""
@@ -215,6 +218,10 @@ class Reader:
     def operation(self, head: Token, rest: list[Token]) -> Expr:
         """An operator of logic or arithmetic."""
         parts = [self.expression(part) for part in rest]
+        if head.text in ("<", "+", "-", "*"):
+            kinds = {type(part.value) for part in parts if isinstance(part, x.Const) and part.value is not None}
+            if len(kinds) > 1 or (head.text != "<" and kinds - {int}):
+                raise _error(head, f"{head.text!r} does not take values of these types")
         match head.text, parts:
             case "not", [operand]:
                 return x.neg(operand)
