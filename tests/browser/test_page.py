@@ -176,6 +176,7 @@ def test_a_path_is_kept_as_text_and_restored(page: Page, study: str) -> None:
         (mine.replace("publish", "nonsense"), "step 3: not possible here, or not carried by this page"),
         (mine + "shows: never_blocked\n", "does not carry what the path is said to show"),
         (whole + "loop: nothing moves\n", "does not show here what it says"),
+        (whole.replace("no_premature_completion", "one_active_backfill"), "does not show here what it says"),
         (whole + "and so on", "this is no line of a path: and so on"),
     ]:
         text.fill(wrong)

@@ -2465,4 +2465,155 @@ fault(
     'if "leads_to" in kinds:\n            found',
     "if False:\n            found",
     REDUCTION + "leads_to_properties_are_checked_on_every_state",
+# ------------------------------------------------------------------------------------------------------------- the explorer
+
+EXPLORER = "explorer/test_session.py::test_"
+
+fault(
+    "explorer",
+    "explorer-owed-before-forgotten",
+    "what a whenever had before the state that is asked about is owed from there on",
+    "explorer/ask.py",
+    "rows=(*item.rows.rows, *owed)",
+    "rows=item.rows.rows",
+    EXPLORER + "what_is_owed_from_before_counts",
+)
+fault(
+    "explorer",
+    "explorer-asks-from-the-start",
+    "a question is about the state that is shown",
+    "explorer/ask.py",
+    "replace(cell, initial=value)",
+    "replace(cell, initial=cell.initial)",
+    EXPLORER + "yes_with_the_shortest_way_from_here",
+)
+fault(
+    "explorer",
+    "explorer-loop-not-moved",
+    "the loop of a way from here begins after the steps before it",
+    "explorer/ask.py",
+    "None if loop is None else at + loop",
+    "loop",
+    EXPLORER + "a_lasso_goes_on_from_here",
+)
+fault(
+    "explorer",
+    "explorer-unknown-is-no",
+    "a question that a limit ends has no answer",
+    "explorer/ask.py",
+    "    if verdict.status is Status.UNKNOWN:\n",
+    "    if False:\n",
+    EXPLORER + "no_and_not_known",
+)
+fault(
+    "explorer",
+    "explorer-claims-without-judge",
+    "a text that says what its path shows is judged",
+    "explorer/path.py",
+    "return (judged(possible, trace, shows) if shows else Path(trace)), of",
+    "return Path(trace, shows), of",
+    EXPLORER + "a_text_that_is_no_path",
+)
+fault(
+    "explorer",
+    "explorer-loop-not-closed",
+    "a loop comes back to the state in which it begins",
+    "explorer/path.py",
+    "if trace.loop is not None and trace.states[trace.loop] != trace.states[-1]:",
+    "if False:",
+    EXPLORER + "a_text_that_is_no_path",
+)
+fault(
+    "explorer",
+    "explorer-move-keeps-what-followed",
+    "another move ends the path: what followed on the old one is not a part of it",
+    "explorer/session.py",
+    "(*before.steps[:at], move.taken)",
+    "(*before.steps[:at], move.taken, *before.steps[at + 1 :])",
+    EXPLORER + "take_another_move_and_go_on",
+)
+fault(
+    "explorer",
+    "explorer-error-lost",
+    "an error of our own reaches the reader",
+    "explorer/session.py",
+    """{"id": number, "error": f"internal error: {type(error).__name__}: {error}\\n{where}"}""",
+    """{"id": number}""",
+    EXPLORER + "an_error_of_our_own_is_shown_as_well",
+)
+fault(
+    "explorer",
+    "explorer-watch-without-states",
+    "what is watched is kept in the states, although nothing else reads it",
+    "explorer/session.py",
+    "bound, system = prepare(replace(self.selected, case=replace(case, model=model)))",
+    "bound, system = prepare(replace(self.selected, case=replace(case, model=model if not watches else case.model)))",
+    EXPLORER + "watch_expressions",
+)
+fault(
+    "explorer",
+    "explorer-beside-last-state",
+    "the other composition is shown where it has followed to, step by step",
+    "explorer/beside.py",
+    "views = [viewer.view(run.at(mark)) for mark in run.marks]",
+    "views = [viewer.view(run.at(0)) for mark in run.marks]",
+    EXPLORER + "the_same_interleaving_under_a_fix",
+)
+fault(
+    "explorer",
+    "explorer-answered-is-owed",
+    "a row that was answered is owed no more",
+    "possible.py",
+    "owed = {row: first for row, first in owed.items() if row not in met}",
+    "owed = dict(owed)",
+    EXPLORER + "what_is_owed_from_before_counts",
+)
+fault(
+    "explorer",
+    "explorer-patch-without-processes",
+    "a state is all that differs from the one before",
+    "report/explorer.py",
+    "[[number, _process(new)] for number, (old, new) in others if old != new]",
+    "[[number, _process(new)] for number, (old, new) in others if old.status != new.status]",
+    EXPLORER + "the_document_has_every_state_and_every_move",
+)
+
+# What the page's script does: its tests start a browser.
+PAGE = "browser/test_page.py::test_"
+
+fault(
+    "page",
+    "page-text-as-markup",
+    "what a specification says is put into the page as text",
+    "report/explorer.js",
+    "element.append(child);",
+    'if (typeof child === "string") element.insertAdjacentHTML("beforeend", child); else element.append(child);',
+    PAGE + "a_hostile_specification_is_text",
+)
+fault(
+    "page",
+    "page-loses-the-focus",
+    "the focus stays where it was when a part of the explorer is made anew",
+    "report/explorer.js",
+    "    if (found && !found.disabled) found.focus({ preventScroll: true });\n    else (",
+    "    if (found && !found.disabled) found.focus({ preventScroll: true });\n    else if (false) (",
+    PAGE + "the_keyboard_alone",
+)
+fault(
+    "page",
+    "page-wrong-step-before",
+    "changes are those of the step that is shown",
+    "report/explorer.js",
+    "now = this.states[at], before = this.states[Math.max(at - 1, 0)];",
+    "now = this.states[at], before = this.states[at];",
+    PAGE + "click_a_cell_and_step",
+)
+fault(
+    "page",
+    "page-restores-anything",
+    "a path that says of itself what the page does not show is refused",
+    "report/explorer.js",
+    "if ((shows && (shows !== this.first.property || !whole))",
+    "if ((false)",
+    PAGE + "a_path_is_kept_as_text_and_restored",
 )

@@ -92,7 +92,8 @@ def patched(base: Path, fault: Fault) -> tuple[Path, str]:
     if fault.old == fault.new:
         raise UnusableError(f"{fault.name}: the new text is the old one")
     try:
-        compile(result, path.name, "exec")
+        if path.suffix == ".py":
+            compile(result, path.name, "exec")
     except SyntaxError as error:
         raise UnusableError(f"{fault.name}: {path.name} can no longer be read: {error}") from error
     return path, result

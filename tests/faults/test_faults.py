@@ -21,9 +21,21 @@ def test_there_are_enough_and_each_has_a_name() -> None:
     assert [name for name, count in Counter(f.name for f in FAULTS).items() if count > 1] == []
     areas = Counter(fault.area for fault in FAULTS)
     assert areas["liveness"] + areas["waiting"] >= 10
-    assert {"versions", "constraints", "queries", "programs", "time", "explicit", "z3", "judge", "sql", "spec", "check"} <= set(
-        areas
-    )
+    assert {
+        "versions",
+        "constraints",
+        "queries",
+        "programs",
+        "time",
+        "explicit",
+        "z3",
+        "judge",
+        "sql",
+        "spec",
+        "check",
+        "explorer",
+        "page",
+    } <= set(areas)
 
 
 @pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.name)
