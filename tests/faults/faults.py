@@ -2465,6 +2465,8 @@ fault(
     'if "leads_to" in kinds:\n            found',
     "if False:\n            found",
     REDUCTION + "leads_to_properties_are_checked_on_every_state",
+)
+
 # ------------------------------------------------------------------------------------------------------------- the explorer
 
 EXPLORER = "explorer/test_session.py::test_"
