@@ -1968,8 +1968,8 @@ fault(
     "ground-domain-left-unnoticed",
     "a value outside its domain leads out of bounds",
     "system/ground.py",
-    "outside = [v for v in possible(body, grounder.cells) if not _in(v, domain)]",
-    "outside = [v for v in possible(body, grounder.cells) if not domain]",
+    "outside = [v for v in possible(body, grounder.cells, grounder.possible) if not _in(v, domain)]",
+    "outside = [v for v in possible(body, grounder.cells, grounder.possible) if not domain]",
     CODE + "grounding_leads_values_outside_their_domain_out_of_bounds",
 )
 
