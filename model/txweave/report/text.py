@@ -454,12 +454,12 @@ class Writer:
             ("why", story.why.sentences if story.why is not None else ()),
         ):
             for index, fact in enumerate(facts):
-                for number, part in enumerate(textwrap.wrap(fact, width - 13) or [""]):
+                for number, part in enumerate(textwrap.wrap(fact, width - 14) or [""]):
                     text = Text(f"   {title if index == 0 and number == 0 else '':<12} ", style="dim")
                     text.append("  " * bool(number) + part)
                     self.line(text)
         for index, sentence in enumerate(story.assumptions):
-            for number, part in enumerate(textwrap.wrap(sentence, width - 13) or [""]):
+            for number, part in enumerate(textwrap.wrap(sentence, width - 14) or [""]):
                 self.line(
                     Text(f"   {'assuming' if index == 0 and number == 0 else '':<12} {'  ' * bool(number)}{part}", style="dim")
                 )
