@@ -10,7 +10,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
+
+PATIENCE = 20_000
+"""Milliseconds to wait for something to be so, on a machine that has other things to do."""
 
 ARTEFACTS = Path(__file__).resolve().parents[2] / ".artefacts"
 
@@ -29,21 +32,22 @@ def chromium() -> Iterator[Browser]:
 @pytest.fixture
 def context(chromium: Browser) -> Iterator[BrowserContext]:
     context = chromium.new_context(viewport={"width": 1300, "height": 1000}, color_scheme="light")
-    context.set_default_timeout(20_000)
+    context.set_default_timeout(PATIENCE)
+    expect.set_options(timeout=PATIENCE)
     yield context
     context.close()
 
 
 @pytest.fixture
 def console() -> list[str]:
-    """What the console said: nothing may be there at the end that the test does not take out."""
+    """The errors on the console: nothing may be there at the end that the test does not take out."""
     return []
 
 
 @pytest.fixture
 def page(context: BrowserContext, console: list[str]) -> Iterator[Page]:
     page = context.new_page()
-    page.on("console", lambda message: console.append(message.text) if message.type in {"error", "warning"} else None)
+    page.on("console", lambda message: console.append(message.text) if message.type == "error" else None)
     page.on("pageerror", lambda error: console.append(str(error)))
     # A page needs no network: what it asks for is its own file.
     page.on("requestfailed", lambda request: console.append(f"failed: {request.url}"))
