@@ -28,8 +28,8 @@ __all__ = ["ENGINE", "Clause", "NotProved", "Proof", "Refused", "Template", "che
 
 ENGINE = "any number"
 
-STATES = 60_000
-"""States of the instance that clauses are taken from."""
+STATES = 40_000
+"""States of each of the instances that clauses are taken from."""
 
 
 @dataclass(frozen=True)
@@ -118,16 +118,18 @@ def _timed(verdict: Verdict, seconds: float) -> Verdict:
 
 
 def harvest(template: Template, system: System, limits: Limits | None = None) -> Samples:
-    """The states of a small instance: two processes of each role, and the rows that the scenario allows."""
+    """The states of small instances: two processes of each role, and three of one and one of the others, with the rows that
+    the scenario allows."""
     from txweave.engines import explicit
 
     samples = Samples(template)
-    small = {sort.name: 2 for sort in system.sorts if sort.kind == "processes" and sort.name in template.sorts}
-    found = instance(relaxed(system), small)
+    roles = [sort.name for sort in system.sorts if sort.kind == "processes" and sort.name in template.sorts]
     stop = limits.stop if limits is not None else None
-    explored = explicit.explore(found, limits=Limits(max_states=STATES, stop=stop))
-    states = (explored.state(number) for number in range(len(explored.packed)))
-    samples.add(found, [state for state in states if state[-1] is None])
+    for many in (None, *roles):
+        found = instance(relaxed(system), {role: 2 if many is None else 3 if role == many else 1 for role in roles})
+        explored = explicit.explore(found, limits=Limits(max_states=STATES, stop=stop))
+        states = (explored.state(number) for number in range(len(explored.packed)))
+        samples.add(found, [state for state in states if state[-1] is None])
     return samples
 
 

@@ -166,6 +166,16 @@ class Samples:
         """Whether the instances have so many elements."""
         return len(self.view(view)[1]) > 0
 
+    def _spare(self, view: View, sort: str) -> bool:
+        """Whether an instance has the elements of a view, and one process more of a sort: what two do when there is no third
+        tells little of any number."""
+        for grounded, _ in self.instances:
+            system = grounded.system
+            more = system.sort(sort).kind == "processes"
+            if all(system.sort(n).size >= view.count(n) for n in view) and system.sort(sort).size >= view.count(sort) + more:
+                return True
+        return False
+
     def room(self, view: View, column: Column) -> bool:
         """Whether an instance has elements outside of a view that the function might be."""
         sorts = self.template.functions[column.function].domain.sorts
@@ -176,7 +186,7 @@ class Samples:
         found: list[View] = []
         for size in range(1, most + 1):
             for view in combinations_with_replacement(self.template.sorts, size):
-                if any(all(s.system.sort(n).size >= view.count(n) for n in view) for s, _ in self.instances):
+                if all(self._spare(view, sort) for sort in view):
                     found.append(view)
         return found
 
@@ -242,8 +252,10 @@ def around(rows: Codes, row: Codes, head: Sequence[Column]) -> list[Cube]:
         others = [n for n in np.flatnonzero(counts > 0) if counts[n] < len(rows)]
         best: tuple[int, int] | None = None
         cube: Cube = ()
-        for chosen in (*((n,) for n in others), *combinations(others, 2)):
+        for chosen in (*((n,) for n in others), *combinations(others, 2), ()):
             inside = {int(c) for c in np.unique(rows[agree[:, list(chosen)].all(axis=1), column])}
+            if best is not None and not chosen:
+                break
             score = (len(inside), len(chosen))
             if inside and (best is None or score < best):
                 best = score

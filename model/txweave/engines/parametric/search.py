@@ -135,6 +135,10 @@ class Crisis:
                 found[name, args] = logic.conj(true or [logic.neg(f) for f in false])
         return found
 
+    def everything(self) -> set[tuple[str, tuple[int, ...]]]:
+        """All cells of the functions that were asked about."""
+        return {(name, tuple(a.get_id() for a in args)) for name, args in self.cells()}
+
     def relevant(self, result: Any) -> set[tuple[str, tuple[int, ...]]]:
         """Cells (function, numbers of the elements) whose values are enough for the step to be possible and to go wrong.
 
@@ -324,6 +328,8 @@ def goals(template: Template, name: str) -> list[Fact]:
     import z3
 
     goal = next(g for g in template.goals if g.name == name)
+    if goal.refused:
+        raise Refused(goal.refused)
     strict = Logic(template, z3.Context(), strict=True)
     found = []
     for names, condition in goal.rows:
@@ -417,17 +423,19 @@ class Search:
             assert fact.candidate is not None
             if crisis.shows(fact.candidate):
                 return fact
-        options = self._options(crisis)
-        for strong in (True, False):
-            for option in options[: AROUND + TRIED]:
-                fact = self._fact(option[1] if strong else option[2])
-                if fact is not None and self._inductive(facts, fact):
-                    return self._adopt(fact)
-        for option in (o for o in options if o[0][0]):
-            for candidate in (option[1], option[2]):
-                fact = self._fact(candidate)
-                if fact is not None:
-                    return self._adopt(fact)
+        # What is relevant is so among the elements of the model; one that is not there may be the reason why it cannot be.
+        for cells in (crisis.relevant(crisis.wrong), crisis.everything()):
+            options = self._options(crisis, cells)
+            for strong in (True, False):
+                for option in options[: AROUND + TRIED]:
+                    fact = self._fact(option[1] if strong else option[2])
+                    if fact is not None and self._inductive(facts, fact):
+                        return self._adopt(fact)
+            for option in sorted(options, key=lambda o: not o[0][0]):
+                for candidate in (option[1], option[2]):
+                    fact = self._fact(candidate)
+                    if fact is not None:
+                        return self._adopt(fact)
         return None
 
     def _adopt(self, fact: Fact) -> Fact:
@@ -448,9 +456,10 @@ class Search:
         """Whether a clause is kept by every step, all others given."""
         return self._next([*facts, fact], fact) is None
 
-    def _options(self, crisis: Crisis) -> list[tuple[tuple[int, int, int], Candidate, Candidate]]:
+    def _options(
+        self, crisis: Crisis, cells: set[tuple[str, tuple[int, ...]]]
+    ) -> list[tuple[tuple[int, int, int], Candidate, Candidate]]:
         """Clauses that are false in a state and true in every sample, the shortest first: each with all values that it could exclude, and with those of the state only."""
-        cells = crisis.relevant(crisis.wrong)
         there = {element for _, args in cells for element in args}
         pools = {sort: [e for e in elements if e.get_id() in there] for sort, elements in crisis.universe.items()}
         found: dict[Candidate, tuple[tuple[int, int, int], Candidate, Candidate]] = {}
@@ -470,10 +479,12 @@ class Search:
                 for cube in around(seen, row, part):
                     new = Candidate(view, cube)
                     found.setdefault(new, ((0, len(view), -len(cube[0][1])), new, new))
-                chosen = shortest(seen, row, fewest)
+                known = [i for i in range(len(part)) if (seen[:, i] == row[i]).any()]
+                chosen = shortest(seen[:, known], row[known], fewest)
                 if chosen is None:
                     continue
                 fewest = min(fewest, len(chosen) + 1)
+                chosen = [known[i] for i in chosen]
                 strong = Candidate(view, widen(seen, row, part, chosen))
                 weak = Candidate(view, tuple((part[n], frozenset([int(row[n])])) for n in sorted(chosen)))
                 score = (len(chosen), len(view), -sum(len(mask) for _, mask in strong.cube))

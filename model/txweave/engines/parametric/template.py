@@ -44,7 +44,9 @@ class Goal:
     """A ``never`` property: for no assignment of the locals of a pair does its condition hold."""
 
     name: str
-    rows: tuple[tuple[tuple[Local, ...], Expr], ...]
+    rows: tuple[tuple[tuple[Local, ...], Expr], ...] = ()
+    refused: str = ""
+    """What it has that is not understood; empty where nothing."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -226,7 +228,8 @@ class _Lifting:
                 case x.Fold(kind, locals_, body, term):
                     free, envs = self.expand(locals_)
                     if len(envs) != 1 or envs[0]:
-                        raise Refused(f"{kind} over {', '.join(b.name for b in locals_)}")
+                        tables = ", ".join(dict.fromkeys(sort for b in locals_ for sort in b.domain.sorts))
+                        raise Refused(f"a {kind} over {tables} is outside what proofs for any number understand")
                     return x.fold(kind, free, self.reduce(body, env), self.reduce(term, env))
                 case x.Least(bound, value, body):
                     return self.reduce(x.substitute(body, {bound: value}), env)
@@ -307,9 +310,12 @@ class _Lifting:
     def _goal(self, item: Property) -> Goal:
         assert item.rows is not None
         rows = []
-        for witness in item.rows.witnesses:
-            free, envs = self.expand(witness.locals)
-            rows += [(free, self.reduce(witness.condition, env)) for env in envs]
+        try:
+            for witness in item.rows.witnesses:
+                free, envs = self.expand(witness.locals)
+                rows += [(free, self.reduce(witness.condition, env)) for env in envs]
+        except Refused as refusal:
+            return Goal(item.name, refused=str(refusal))
         return Goal(item.name, tuple(row for row in rows if row[1] is not x.FALSE))
 
     def _action(self, action: Action) -> Iterator[Action]:
