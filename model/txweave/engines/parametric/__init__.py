@@ -24,7 +24,7 @@ from txweave.system.expr import Expr
 from txweave.system.sorted import System
 from txweave.verdict import Limits, Outcome, Status, Verdict
 
-__all__ = ["ENGINE", "Clause", "NotProved", "Proof", "Refused", "Template", "check", "lift", "prove"]
+__all__ = ["ENGINE", "Clause", "NotProved", "Proof", "Refused", "Template", "check", "closed", "harvest", "lift", "prove"]
 
 ENGINE = "any number"
 
@@ -112,9 +112,7 @@ def _unknown(name: str, reason: str, notes: tuple[str, ...] = ()) -> Verdict:
 
 
 def _timed(verdict: Verdict, seconds: float) -> Verdict:
-    return Verdict(
-        verdict.name, verdict.status, ENGINE, verdict.reason, scope=verdict.scope, notes=verdict.notes, seconds=seconds
-    )
+    return Verdict(verdict.name, verdict.status, ENGINE, verdict.reason, scope=verdict.scope, notes=verdict.notes, seconds=seconds)
 
 
 def harvest(template: Template, system: System, limits: Limits | None = None) -> Samples:
@@ -143,12 +141,12 @@ def prove(search: Search, name: str) -> Proof:
     template = search.template
     facts = minimise(search.questions, search.prove(name))
     questions = confirm(template, facts, search.questions.look)
-    clauses = tuple(Clause(_closed(template, fact), say(template, fact)) for fact in facts if fact.inductive)
+    clauses = tuple(Clause(closed(template, fact), say(template, fact)) for fact in facts if fact.inductive)
     limits = tuple(dict.fromkeys(action.out for action in template.forbidden if action.out is not None))
     return Proof(name, _order(template), clauses, limits, questions)
 
 
-def _closed(template: Template, fact: Fact) -> Expr:
+def closed(template: Template, fact: Fact) -> Expr:
     """The fact over the functions of the system that was given."""
 
     def change(item: Expr) -> Expr | None:

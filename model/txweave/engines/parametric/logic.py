@@ -12,7 +12,7 @@ or false.  That allows more steps, which is sound; in a property it is refused.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from itertools import combinations, product
 from typing import Any, TypeAlias
 
@@ -209,13 +209,13 @@ class Logic:
                 return self.cases(condition, self.has(then, value), self.has(otherwise, value))
             case x.Apply(function, args):
                 if function.startswith(CHOICE):
-                    holds = self._at(args, [a for a in args], lambda t: self._chosen(function, args, t))
+                    holds = self._at(args, lambda t: self._chosen(function, t))
                     return holds if value is True else self.neg(holds) if value is False else self.truth(False)
                 if not among(value, self.values(function)):
                     if function in self.template.open:
                         return self.choice(x.equal(term, x.const(value)))
                     return self.truth(False)
-                return self._at(args, args, lambda t: self.relation(function, value)(*t))
+                return self._at(args, lambda t: self.relation(function, value)(*t))
             case x.Pick(locals_, body, inner, default):
                 some = self._exists(locals_, self.conj([self.picked(term), self.has(inner, value)]))
                 return self.disj([some, self.conj([self.neg(self._exists(locals_, self.formula(body))), self.has(default, value)])])
@@ -239,14 +239,14 @@ class Logic:
             case _:
                 return self.choice(x.equal(term, x.const(value)))
 
-    def _chosen(self, function: str, args: Sequence[Expr], terms: Sequence[Any]) -> Formula:
+    def _chosen(self, function: str, terms: Sequence[Any]) -> Formula:
         symbol = self.z3.Function(function, *(t.sort() for t in terms), self.z3.BoolSort(ctx=self.context))
         return symbol(*terms)
 
-    def _at(self, args: Sequence[Expr], given: Sequence[Expr], make: Any) -> Formula:
+    def _at(self, args: Sequence[Expr], make: Callable[[Sequence[Any]], Formula]) -> Formula:
         """A relation at arguments; one that is no local is named first."""
         terms, named, conditions = [], [], []
-        for arg in given:
+        for arg in args:
             if isinstance(arg, Local):
                 terms.append(self.constant(arg))
                 continue
@@ -270,7 +270,7 @@ class Logic:
             case x.Apply(function, args) if not function.startswith(CHOICE):
                 if sort not in self.function(function).domain.sorts:
                     return self.truth(False)
-                return self._at(args, args, lambda t: self.relation(function, Sort(sort))(*t, element))
+                return self._at(args, lambda t: self.relation(function, Sort(sort))(*t, element))
             case x.Pick(locals_, body, inner, default):
                 some = self._exists(locals_, self.conj([self.picked(term), self.is_element(inner, sort, element)]))
                 none = self.neg(self._exists(locals_, self.formula(body)))
@@ -301,7 +301,8 @@ class Logic:
 
     def picking(self, nodes: Iterable[Expr], constants: Iterable[Local]) -> list[Formula]:
         """For the picks in some expressions: that one assignment is taken if there is one, and one only."""
-        known, found, seen = set(constants), [], set()
+        known, found = set(constants), []
+        seen: set[Expr] = set()
         for node in nodes:
             for part in _walk(node, seen):
                 if isinstance(part, x.Pick) and x.free_locals(part) <= known:
@@ -350,16 +351,16 @@ class Logic:
     def less(self, left: Expr, right: Expr, node: Expr) -> Formula:
         """Order of two numbers or strings; between two ages that are both the greatest that is kept, any."""
         if isinstance(right, x.Count) and isinstance(left, x.Const):
-            return self.at_least(_number(left, node) + 1, right.locals, right.body)
+            return self.at_least(_number(left) + 1, right.locals, right.body)
         if isinstance(left, x.Count) and isinstance(right, x.Const):
-            return self.neg(self.at_least(_number(right, node), left.locals, left.body))
+            return self.neg(self.at_least(_number(right), left.locals, left.body))
         for one, other in ((left, right), (right, left)):
             if isinstance(one, x.Count) and (values := self._closed(other)) is not None:
                 parts = []
                 for v in values:
                     if v is not None:
-                        pair = (left, x.const(v)) if other is right else (x.const(v), right)
-                        parts.append(self.conj([self.has(other, v), self.less(*pair, node)]))
+                        first, second = (left, x.const(v)) if other is right else (x.const(v), right)
+                        parts.append(self.conj([self.has(other, v), self.less(first, second, node)]))
                 return self.disj(parts)
         a, b = self._closed(left), self._closed(right)
         if a is None or b is None or _sorts_of(left, self) or _sorts_of(right, self):
@@ -451,7 +452,7 @@ def _sorts_of(node: Expr, logic: Logic) -> set[str]:
             return set()
 
 
-def _number(node: x.Const, where: Expr) -> int:
+def _number(node: x.Const) -> int:
     if not isinstance(node.value, int) or isinstance(node.value, bool):
         raise Refused(f"a count is compared with {node.value!r}")
     return node.value

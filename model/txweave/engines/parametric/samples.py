@@ -15,7 +15,7 @@ from typing import Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from txweave.engines.parametric.template import Template, among, listed
+from txweave.engines.parametric.template import Template, listed
 from txweave.system import expr as x
 from txweave.system.expr import Elem, Expr, Local, Value
 from txweave.system.ground import GroundSystem, ground
@@ -247,9 +247,9 @@ def around(rows: Codes, row: Codes, head: Sequence[Column]) -> list[Cube]:
     agree = rows == row
     counts = agree.sum(axis=0)
     found = []
-    for column in np.flatnonzero(counts == 0):
+    for column in map(int, np.flatnonzero(counts == 0)):
         every = set(range(head[column].other + 1))
-        others = [n for n in np.flatnonzero(counts > 0) if counts[n] < len(rows)]
+        others = [int(n) for n in np.flatnonzero(counts > 0) if counts[n] < len(rows)]
         best: tuple[int, int] | None = None
         cube: Cube = ()
         for chosen in (*((n,) for n in others), *combinations(others, 2), ()):
@@ -287,4 +287,4 @@ def widen(rows: Codes, row: Codes, head: Sequence[Column], chosen: Iterable[int]
     return tuple((head[n], frozenset(int(c) for c in np.flatnonzero(mask))) for n, mask in sorted(cube.items()) if not mask.all())
 
 
-__all__ = ["Candidate", "Column", "Cube", "Samples", "View", "among", "around", "columns", "instance", "shortest", "widen"]
+__all__ = ["Candidate", "Column", "Cube", "Samples", "View", "around", "columns", "instance", "shortest", "widen"]

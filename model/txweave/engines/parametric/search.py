@@ -125,7 +125,8 @@ class Crisis:
         for name in sorted(self.functions):
             function = logic.template.functions[name]
             for args in product(*(self.universe[s] for s in function.params)):
-                true, false = [], []
+                true: list[Any] = []
+                false: list[Any] = []
                 for value in logic.values(name):
                     (true if self.holds(name, value, args) else false).append(logic.relation(name, value)(*args))
                 for sort in function.domain.sorts:
@@ -204,8 +205,10 @@ class Questions:
         return found
 
     def obvious(self, action: Action, fact: Fact) -> bool:
-        """Whether a step keeps a fact without any thought: for each way in which the elements that the fact speaks of are those that
-        the step is about, or others, the fact after the step is true, or is the fact before it.
+        """Whether a step keeps a fact without any thought.
+
+        For each way in which the elements that the fact speaks of are those that the step is about, or others, the fact after the
+        step is true, or is the fact before it.
         """
         key = (action.name, fact.formula)
         found = self._obvious.get(key)
@@ -423,19 +426,20 @@ class Search:
             assert fact.candidate is not None
             if crisis.shows(fact.candidate):
                 return fact
+        found: Fact | None
         # What is relevant is so among the elements of the model; one that is not there may be the reason why it cannot be.
         for cells in (crisis.relevant(crisis.wrong), crisis.everything()):
             options = self._options(crisis, cells)
             for strong in (True, False):
                 for option in options[: AROUND + TRIED]:
-                    fact = self._fact(option[1] if strong else option[2])
-                    if fact is not None and self._inductive(facts, fact):
-                        return self._adopt(fact)
+                    found = self._fact(option[1] if strong else option[2])
+                    if found is not None and self._inductive(facts, found):
+                        return self._adopt(found)
             for option in sorted(options, key=lambda o: not o[0][0]):
                 for candidate in (option[1], option[2]):
-                    fact = self._fact(candidate)
-                    if fact is not None:
-                        return self._adopt(fact)
+                    found = self._fact(candidate)
+                    if found is not None:
+                        return self._adopt(found)
         return None
 
     def _adopt(self, fact: Fact) -> Fact:
@@ -459,7 +463,10 @@ class Search:
     def _options(
         self, crisis: Crisis, cells: set[tuple[str, tuple[int, ...]]]
     ) -> list[tuple[tuple[int, int, int], Candidate, Candidate]]:
-        """Clauses that are false in a state and true in every sample, the shortest first: each with all values that it could exclude, and with those of the state only."""
+        """Clauses that are false in a state and true in every sample, the shortest first.
+
+        Each with all the values that it could exclude, and with those of the state only.
+        """
         there = {element for _, args in cells for element in args}
         pools = {sort: [e for e in elements if e.get_id() in there] for sort, elements in crisis.universe.items()}
         found: dict[Candidate, tuple[tuple[int, int, int], Candidate, Candidate]] = {}
@@ -494,6 +501,7 @@ class Search:
 
 
 def say(template: Template, fact: Fact) -> str:
+    """A fact in words."""
     return sentence(template, fact.candidate) if fact.candidate is not None else fact.title
 
 

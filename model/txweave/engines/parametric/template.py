@@ -21,7 +21,7 @@ from itertools import product
 
 from txweave.system import expr as x
 from txweave.system.expr import Domain, Elem, Expr, Local, Value
-from txweave.system.sorted import Action, Function, Property, Sort, System, Update
+from txweave.system.sorted import Action, Function, Property, System, Update
 
 CHOICE = "?"
 """First character of the name of a relation that is chosen anew in every step."""
@@ -53,7 +53,7 @@ class Goal:
 class Template:
     """A system whose ``sorts`` have any number of elements.
 
-    ``open``: functions with values that are not listed (counts, for example): of these it is known only when they have a listed one.
+    ``open``: functions with values that are not listed (counts, for example); it is known only when they have a listed one.
     ``forbidden``: actions that cross a limit of what is modelled, by its name: none may ever be enabled.  ``ranges``: functions
     whose updates may leave their domain: they must not.
     """
@@ -284,7 +284,8 @@ class _Lifting:
 
     def template(self) -> Template:
         """The whole template."""
-        actions, forbidden = [], []
+        actions: list[Action] = []
+        forbidden: list[Action] = []
         for action in self.system.actions:
             if action.out is not None and action.out in self.sorts:
                 continue
@@ -615,4 +616,4 @@ def _parts(node: Expr, show: object) -> tuple[object, ...]:
     return tuple(show(child) for child in x.children(node))  # type: ignore[operator]
 
 
-__all__ = ["CHOICE", "Origin", "Refused", "Sort", "Template", "among", "lift", "listed", "possible"]
+__all__ = ["CHOICE", "Goal", "Origin", "Refused", "Template", "among", "lift", "listed", "possible", "relaxed"]
