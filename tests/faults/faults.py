@@ -2167,7 +2167,7 @@ fault(
     "no-pause-before-the-locks",
     "others may come between a statement's snapshot and its locks",
     "semantics",
-    "late = self._touched(role, statement, locks) and self._stale(role, statement)",
+    "late = self._touched(role, locks, own) and self._stale(role, statement)",
     "late = False",
     PAUSES + "what_others_do_in_the_middle_of_a_statement",
 )
