@@ -1777,9 +1777,9 @@ fault(
     "domains-forgotten-in-search",
     "bits beyond the end of a domain are no states",
     "engines/z3/invariant.py",
-    "self.steps.add(self.encoding.within(), self.encoding.step())",
-    "self.steps.add(self.encoding.step())",
-    Z3 + "an_invariant_is_found_and_readable",
+    "        self.states.add(self.encoding.within())\n        self.steps.add(self.encoding.within(), self.encoding.step())\n",
+    "        self.steps.add(self.encoding.step())\n",
+    "faults/test_faults_engines.py::test_numbers_beyond_a_domain_do_not_spoil_a_proof",
 )
 fault(
     "z3",
