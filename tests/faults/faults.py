@@ -1806,9 +1806,18 @@ fault(
     "crossed-bound-accepted",
     "a bound that is crossed makes the answer unknown unless it is accepted",
     "engines/z3/__init__.py",
-    "fatal = [bound for bound in crossed if bound not in accepted]",
+    "fatal = [bound for bound in hits if bound not in self.ground.system.truncated]",
     "fatal: list[str] = []",
     Z3 + "bounds",
+)
+fault(
+    "z3",
+    "any-crossing-accepted",
+    "an invariant accepts no crossing that the scenario does not accept",
+    "engines/z3/recheck.py",
+    'problems = [f"crossing {bound} is not accepted" for bound in certificate.truncated if bound not in system.system.truncated]',
+    "problems: list[str] = []",
+    Z3 + "a_bound_that_is_claimed_is_checked",
 )
 fault(
     "z3",
