@@ -130,6 +130,18 @@ def test_around_a_counterexample() -> None:
         assert len(list(near.networkx.successors(node))) == len(set(whole().networkx.successors(twin))), label
 
 
+def test_a_state_says_what_is_not_the_same_everywhere() -> None:
+    assert whole().networkx.nodes[0]["label"].splitlines() == [
+        "job 1: state 'new', runs 0",
+        "job 2: state 'new', runs 0",
+        "worker 1: idle",
+        "worker 2: idle",
+    ]
+    near = trace().graph(steps=0).networkx.nodes[0]["label"].splitlines()
+    # The second job is never touched in this run, but it has the columns that vary; ids do not.
+    assert near == ["job 1: state 'new', runs 0", "job 2: state 'new', runs 0", "worker 1: idle", "worker 2: idle"]
+
+
 def test_hairballs_are_refused_with_advice() -> None:
     assert len(whole()) > DRAWN
     with pytest.raises(tw.Usage, match=r"100 nodes and .* are too many for a picture"):

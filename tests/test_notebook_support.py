@@ -214,6 +214,17 @@ def test_the_transactions_of_a_procedure() -> None:
     assert len(bars(machine(tw.load(QUEUE).composed.procedures["work"]))) == 2
 
 
+def test_a_loop_goes_back_from_where_control_goes_on() -> None:
+    svg = tw.load(str(ROOT / "specs/airflow/backfill-3.1.6.model.yaml")).procedure("mark_complete").svg()
+    loops = [path.get("d", "") for path in ET.fromstring(svg).iter(f"{SVG}path") if path.get("class") == "loop"]
+    starts = [float(d.split()[0].partition(",")[2]) for d in loops if " H" in d]
+    # From the decision whose other way fails, and from the last step; from no step that fails.
+    assert starts == [
+        pytest.approx(height_of(svg, "stale"), abs=8),
+        pytest.approx(height_of(svg, "done"), abs=8),
+    ]
+
+
 def test_every_object_shows_itself() -> None:
     model = tw.load(QUEUE).scenario("two_workers")
     result = tw.check(model, engine="explicit")

@@ -17,7 +17,7 @@ from txweave.collect import Usage, suggestion
 from txweave.system.ground import GroundSystem
 from txweave.trace import State, Trace
 from txweave.verdict import Limits
-from txweave.view import Keys, StateView, Viewer
+from txweave.view import Keys, ProcessState, StateView, Viewer
 
 if TYPE_CHECKING:
     import networkx as nx
@@ -42,10 +42,10 @@ class TooManyStates(Usage):
 class Graph:
     """States and transitions.
 
-    ``networkx`` is the graph itself, a ``MultiDiGraph``.  Its nodes have a ``label`` and a ``kind`` (``initial``, ``trace``: the
-    states of a counterexample, ``broken``: where it ends, or empty), those of states also their ``view``; nodes that stand for
-    several states say how many (``states``).  Its edges have ``actor``, ``step``, ``kind`` (as actions have it) and ``trace``:
-    whether the counterexample goes there.
+    ``networkx`` is the graph itself, a ``MultiDiGraph``.  Its nodes have a ``label`` (what is not the same in all states) and a
+    ``kind`` (``initial``, ``trace``: a state of a counterexample, ``broken``: where it ends, or empty), those of states also their
+    ``view``; nodes that stand for several states say how many (``states``).  Its edges have ``actor``, ``step``, ``kind`` (as
+    actions have it) and ``trace``: whether the counterexample goes there.
     """
 
     def __init__(self, graph: nx.MultiDiGraph[Any], title: str) -> None:
@@ -210,11 +210,12 @@ def _made(viewer: Viewer, states: Iterable[tuple[int, State]], edges: Iterable[t
     ends = {path[-1]} if trace is not None and trace.loop is None else set(path[trace.loop :]) if trace is not None else set()
     graph: nx.MultiDiGraph[int] = nx.MultiDiGraph(name=system.system.name)
     numbers: dict[State, int] = {}
-    for number, state in states:
-        view = viewer.view(state)
+    found = [(number, state, viewer.view(state)) for number, state in states]
+    labels = _Labels([view for _, _, view in found])
+    for number, state, view in found:
         numbers[state] = number
         kind = "broken" if state in ends else "trace" if state in path else "initial" if state == system.initial else ""
-        graph.add_node(number, label=label(view), view=view, kind=kind, initial=state == system.initial)
+        graph.add_node(number, label=labels.of(view), view=view, kind=kind, initial=state == system.initial)
     taken = {
         (numbers[path[n]], numbers[path[n + 1]], step.action.index)
         for n, step in enumerate(trace.steps if trace is not None else ())
@@ -347,14 +348,46 @@ def render_graph(system: GroundSystem, keys: Mapping[str, Keys], form: str, limi
     return json.dumps(written, indent=1, ensure_ascii=False) + "\n"
 
 
-def label(view: StateView) -> str:
-    """A state in a few lines: committed rows, then where the processes are."""
-    lines = [f"{row.label}: {', '.join(f'{n} {v}' for n, v in row.values)}" for table in view.tables for row in table.rows]
-    for process in view.processes:
-        place = f" {process.step}" if process.status == "running" and process.step else ""
-        wait = f" waits for {process.waits_for}" if process.waits_for else ""
-        lines.append(f"{process.name}: {process.status}{place}{wait}")
-    return "\n".join(lines)
+class _Labels:
+    """States in a few lines: the committed rows, then where the processes are; of both only what is not the same in all states."""
+
+    def __init__(self, views: Sequence[StateView]) -> None:
+        self.columns: set[tuple[str, str]] = set()
+        self.tables: set[str] = set()
+        self.processes: set[str] = set()
+        values: dict[tuple[str, str, str], str] = {}
+        rows: dict[str, tuple[str, ...]] = {}
+        places: dict[str, tuple[str, ...]] = {}
+        for view in views:
+            for table in view.tables:
+                labels = tuple(row.label for row in table.rows)
+                if rows.setdefault(table.name, labels) != labels:
+                    self.tables.add(table.name)
+                for row in table.rows:
+                    for name, value in row.values:
+                        if values.setdefault((table.name, row.label, name), value) != value:
+                            self.columns.add((table.name, name))
+                            self.tables.add(table.name)
+            for process in view.processes:
+                place = _place(process)
+                if places.setdefault(process.name, place) != place:
+                    self.processes.add(process.name)
+
+    def of(self, view: StateView) -> str:
+        """The lines of one state."""
+        lines = []
+        for table in view.tables:
+            for row in table.rows if table.name in self.tables else ():
+                shown = [f"{n} {v}" for n, v in row.values if (table.name, n) in self.columns]
+                lines.append(row.label + (f": {', '.join(shown)}" if shown else ""))
+        lines += [f"{p.name}: {' '.join(_place(p))}" for p in view.processes if p.name in self.processes]
+        return "\n".join(lines) or "the only state"
+
+
+def _place(process: ProcessState) -> tuple[str, ...]:
+    """Where a process is."""
+    place = (process.step,) if process.status == "running" and process.step else ()
+    return (process.status, *place, *((f"waits for {process.waits_for}",) if process.waits_for else ()))
 
 
 def dot(graph: nx.MultiDiGraph[Any], title: str) -> str:

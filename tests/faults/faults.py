@@ -2628,3 +2628,89 @@ fault(
     "if ((false)",
     PAGE + "a_path_is_kept_as_text_and_restored",
 )
+
+# ------------------------------------------------------------------------------------------------------------------------ why
+
+WHY = "test_why.py::test_"
+
+fault(
+    "why",
+    "order-not-needed",
+    "every order that respects the pairs breaks the property",
+    "why/order.py",
+    "                if following is None:\n                    return False\n",
+    "                if following is None:\n                    continue\n",
+    WHY + "the_order_that_matters_is_enough_and_none_of_it_can_be_left_out",
+)
+fault(
+    "why",
+    "order-too-much",
+    "no pair can be left out",
+    "why/order.py",
+    "for size in (1, 2):",
+    "for size in (2,):",
+    WHY + "the_order_that_matters_of_known_races",
+)
+fault(
+    "why",
+    "restless",
+    "of the orders of the steps one with the fewest switches is shown",
+    "why/order.py",
+    "return steps if cost[0] < now else self.steps",
+    "return steps if cost[0] > now else self.steps",
+    WHY + "an_order_with_more_switches_becomes_calm",
+)
+fault(
+    "why",
+    "stale-anyway",
+    "a read is stale only if the run in which it comes later does not break the property",
+    "why/reasons.py",
+    "return good and self.runner.confirmed(run)",
+    "return self.runner.confirmed(run)",
+    WHY + "no_reason_without_a_run_that_is_mended",
+)
+fault(
+    "why",
+    "unconfirmed",
+    "what is said was replayed on the reference interpreter",
+    "why/reasons.py",
+    "return good and self.runner.confirmed(run)",
+    "return good",
+    WHY + "what_the_reference_does_not_confirm_is_not_said",
+)
+fault(
+    "why",
+    "own-versions",
+    "a read is read again without what its process wrote later",
+    "why/reading.py",
+    "if name and self.viewer.system.value(state, name, (row,)) == actor:",
+    "if False:",
+    WHY + "a_stale_read_does_not_see_what_its_process_wrote_later",
+)
+fault(
+    "why",
+    "no-return-late",
+    "the point of no return is the first step after which nothing mends it",
+    "why/blocked.py",
+    "low, high = self._since(condition), len(self.states) - 1",
+    "low, high = len(self.states) - 1, len(self.states) - 1",
+    WHY + "the_point_of_no_return_and_the_condition_that_stays_false",
+)
+fault(
+    "why",
+    "others-not-different",
+    "processes of a role that are renamed make no other counterexample",
+    "why/different.py",
+    "lines.append((actor.sort, tuple(dict.fromkeys(keys))))",
+    "lines.append((str(actor), tuple(dict.fromkeys(keys))))",
+    WHY + "renamed_processes_are_no_other_counterexample",
+)
+fault(
+    "graph",
+    "quotient-loses-edges",
+    "a quotient has the edges between its groups",
+    "graph.py",
+    "ends = node_of[a], node_of[b]",
+    "ends = node_of[a], node_of[a]",
+    "test_graph.py::test_the_quotient_by_a_column",
+)

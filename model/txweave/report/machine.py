@@ -113,9 +113,15 @@ class _Listing:
         self.add(name, words, depth, "choice", here, here)
         number = len(self.rows) - 1
         self.steps(inner, depth + 1, here)
-        if len(self.rows) - 1 > number:
-            self.rows[-1].back = number
+        last = _last(self.rows[number + 1 :])
+        if last is not None:
+            last.back = number
         return here
+
+
+def _last(rows: Sequence[_Row]) -> _Row | None:
+    """The last row from which control goes on: a step that fails or ends the procedure is none."""
+    return next((row for row in reversed(rows) if row.kind != "end" and not (row.kind == "fault" and row.name)), None)
 
 
 def words_of(body: syntax.Body) -> str:
@@ -144,8 +150,9 @@ def machine(procedure: syntax.Procedure) -> str:
     listing = _Listing()
     listing.steps(procedure.steps, 0, frozenset([False]))
     rows = listing.rows
-    if procedure.repeat is not None and rows:
-        rows[-1].back = rows[-1].back if rows[-1].back is not None else 0
+    last = _last(rows)
+    if procedure.repeat is not None and last is not None and last.back is None:
+        last.back = 0
     repeats = procedure.repeat is not None
     depth = max((row.depth for row in rows), default=0)
     left = MARGIN + GAP * 2
