@@ -152,7 +152,6 @@ def test_hairballs_are_refused_with_advice() -> None:
 
 
 def test_a_picture() -> None:
-    pytest.importorskip("pygraphviz")
     root = ET.fromstring(trace().graph()._repr_mimebundle_()["image/svg+xml"])
     nodes = [g for g in root.iter(f"{SVG}g") if "node" in g.get("class", "").split()]
     assert len(nodes) == len(trace().graph())
@@ -164,7 +163,6 @@ def test_a_picture() -> None:
 
 
 def test_a_name_is_text_in_a_picture() -> None:
-    pytest.importorskip("pygraphviz")
     text = (ROOT / "specs/job-queue/job-queue.model.yaml").read_text(encoding="utf-8")
     model = tw.load(text.replace("'new'", "'<b>\"&'").replace("[new, taken", "['<b>\"&', taken")).scenario("two_workers")
     drawn = tw.check(model, engine="explicit").graph("job.state").svg()
@@ -183,7 +181,6 @@ def test_the_command_groups_as_well(tmp_path: Path) -> None:
     result = CliRunner().invoke(cli, [*arguments, "--format", "json"])
     assert result.exit_code == 0, result.output
     assert len(json.loads(result.output)["nodes"]) == 3
-    pytest.importorskip("pygraphviz")
     result = CliRunner().invoke(cli, [*arguments, "--format", "svg", "-o", str(tmp_path / "g.svg")])
     assert result.exit_code == 0, result.output
     assert ET.parse(tmp_path / "g.svg").getroot().tag == f"{SVG}svg"

@@ -174,7 +174,6 @@ def test_pictures_as_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
     assert trace is not None
     trace.save(tmp_path / "trace.svg")
     assert ET.parse(tmp_path / "trace.svg").getroot().tag == f"{SVG}svg"
-    pytest.importorskip("resvg_py")
     tw.load(QUEUE).procedure("work").save(tmp_path / "work.png")
     data = (tmp_path / "work.png").read_bytes()
     assert data.startswith(b"\x89PNG")
