@@ -46,18 +46,10 @@ procedures:
       - insert:
           sql: INSERT INTO job (active) VALUES (TRUE)
       - finish: commit
-  end:
-    repeat: forever
-    steps:
-      - pick: {choose: job, from: SELECT id FROM job WHERE active}
-      - close:
-          sql: UPDATE job SET active = FALSE WHERE id = :job
-      - closed: commit
 scenarios:
   two:
     processes:
       starter: {run: start, count: 2, crash: anywhere}
-      ender: {run: end}
     bounds: {job: 2}
 properties:
   one_active:
@@ -120,7 +112,7 @@ def test_a_lock_that_nobody_looks_at_proves_nothing() -> None:
 def test_statements_under_a_row_lock_are_proved_for_any_number() -> None:
     found = verdict(pair(), "one_active")
     assert found.status is Status.PROVED, found.reason
-    assert found.text == "proved (any number of starter, ender, job)"
+    assert found.text == "proved (any number of starter, job)"
     assert any("lock on guard#1" in note for note in found.notes), "the argument is about the lock"
     assert any(note.startswith("guard keeps its size") for note in found.notes)
 
@@ -186,11 +178,11 @@ def test_the_clauses_of_a_proof_hold_in_every_state_of_a_larger_instance() -> No
 
     one, _ = pair()
     template, facts = proved()
-    system = instance(one, {"starter": 3, "ender": 2, "job": 3})
+    system = instance(one, {"starter": 3, "job": 3})
     found = explicit.explore(system)
     assert found.complete
-    assert len(found.packed) > 500
-    numbers = random.Random(1).sample(range(len(found.packed)), 300)
+    assert len(found.packed) > 100
+    numbers = random.Random(1).sample(range(len(found.packed)), 100)
     for number in numbers:
         state = found.state(number)
         if state[-1] is None:

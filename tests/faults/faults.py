@@ -36,6 +36,7 @@ FRONTIER = "engines/test_frontier.py::test_"
 Z3 = "engines/test_z3.py::test_"
 TRAPS = "engines/test_z3_traps.py::test_"
 VERIFY = "proof/test_verify.py::test_"
+PARAMETRIC = "engines/test_parametric.py::test_"
 JUDGE = "test_judge.py::test_"
 CHECK = "test_check.py::test_"
 REFERENCE = "system/test_reference.py::test_"
@@ -2713,4 +2714,52 @@ fault(
     "ends = node_of[a], node_of[b]",
     "ends = node_of[a], node_of[a]",
     "test_graph.py::test_the_quotient_by_a_column",
+)
+
+# ------------------------------------------------------------------------------------------- proofs for any number
+
+fault(
+    "any-number",
+    "any-number-steps-change-nothing",
+    "a clause has to hold after the step, with what the step writes",
+    "engines/parametric/logic.py",
+    "        if update is None:\n            return x.apply(item.function, *args)\n",
+    "        if update is None or True:\n            return x.apply(item.function, *args)\n",
+    PARAMETRIC + "a_lock_that_nobody_looks_at_proves_nothing",
+)
+fault(
+    "any-number",
+    "any-number-sizes-not-compared",
+    "what is lowered for one size speaks for all only if another size gives the same",
+    "engines/parametric/template.py",
+    "            if _canonical(a) != _canonical(b):\n",
+    "            if False:\n",
+    PARAMETRIC + "systems_that_differ_in_more_than_their_sizes_are_refused",
+)
+fault(
+    "any-number",
+    "any-number-start-not-asked",
+    "every clause of an invariant holds at the start",
+    "engines/parametric/search.py",
+    "        if fact.inductive and not questions.starts(fact):\n",
+    "        if False:\n",
+    PARAMETRIC + "a_clause_that_fails_at_the_start_or_is_not_kept_is_not_confirmed",
+)
+fault(
+    "any-number",
+    "any-number-unknown-is-unsat",
+    "a question that Z3 does not decide is no proof",
+    "engines/parametric/search.py",
+    "        if answer == self.z3.unsat:\n",
+    "        if answer != self.z3.sat:\n",
+    PARAMETRIC + "a_budget_that_is_used_up_is_no_proof",
+)
+fault(
+    "any-number",
+    "any-number-guards-forgotten",
+    "a step is taken only where its guard holds",
+    "engines/parametric/search.py",
+    "        guard = action.guard if action is not None else x.TRUE\n",
+    "        guard = x.TRUE\n",
+    PARAMETRIC + "one_lock_serialises_any_number_of_processes",
 )

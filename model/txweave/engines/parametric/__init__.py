@@ -28,6 +28,9 @@ __all__ = ["ENGINE", "Clause", "NotProved", "Proof", "Refused", "Template", "che
 
 ENGINE = "any number"
 
+FEW = 8
+"""Facts of a counterexample to induction that are told with the reason; its notes tell all."""
+
 STATES = 40_000
 """States of each of the instances that clauses are taken from."""
 
@@ -97,7 +100,8 @@ def check(one: System, other: System, properties: Sequence[str] | None = None, l
             verdict = _unknown(name, f"no proof for any number: {refusal}")
         except NotProved as failure:
             state = (f"counterexample to induction: {', '.join(failure.state)}",) if failure.state else ()
-            verdict = _unknown(name, f"no proof for any number: {failure.reason}", state)
+            where = f": {', '.join(failure.state)}" if 0 < len(failure.state) <= FEW else ""
+            verdict = _unknown(name, f"no proof for any number: {failure.reason}{where}", state)
         except (_Stopped, KeyboardInterrupt) as reason:
             stopped = str(reason) if isinstance(reason, _Stopped) else "interrupted"
             verdict = _unknown(name, stopped)

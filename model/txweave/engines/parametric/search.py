@@ -19,7 +19,7 @@ import numpy as np
 from txweave.engines.parametric.logic import Logic, Sort, after, at_start
 from txweave.engines.parametric.samples import Candidate, Column, Samples, around, shortest, widen
 from txweave.engines.parametric.template import CHOICE, Refused, Template
-from txweave.engines.parametric.words import sentence
+from txweave.engines.parametric.words import fact_of, sentence
 from txweave.system import expr as x
 from txweave.system.expr import Expr, Local
 from txweave.system.sorted import Action
@@ -515,22 +515,22 @@ def describe(crisis: Crisis, *, relevant: bool = False) -> tuple[str, ...]:
     names: dict[str, str] = {}
     for sort, elements in crisis.universe.items():
         for number, element in enumerate(elements):
-            names[str(element)] = f"{sort}#{number + 1}"
+            names[str(element)] = f"{sort} {number + 1}"
     found = []
     template = crisis.logic.template
     for name in sorted(crisis.functions):
         function = template.functions[name]
         for args in product(*(crisis.universe[s] for s in function.params)):
-            label = f"{name}({', '.join(names[str(a)] for a in args)})" if args else name
             if cells is not None and (name, tuple(a.get_id() for a in args)) not in cells:
                 continue
+            who = [names[str(a)] for a in args]
             for value in crisis.logic.values(name):
                 if crisis.holds(name, value, args) and (relevant or value != function.initial):
-                    found.append(f"{label} = {'NULL' if value is None else value}")
+                    found.append(fact_of(template, name, who, value))
             for sort in function.domain.sorts:
                 for element in crisis.universe[sort]:
                     if crisis.holds(name, Sort(sort), [*args, element]):
-                        found.append(f"{label} = {names[str(element)]}")
+                        found.append(fact_of(template, name, who, names[str(element)]))
     return tuple(found)
 
 

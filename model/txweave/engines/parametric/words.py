@@ -79,6 +79,14 @@ def term(template: Template, column: Column, names: Sequence[str]) -> str:
     return f"{column.function}({', '.join((*args, *fixed))})"
 
 
+def fact_of(template: Template, function: str, names: Sequence[str], item: Value) -> str:
+    """That a function has a value at elements with these names."""
+    subject = term(template, Column(function, tuple(range(len(names))), (), ()), names)
+    if isinstance(item, bool):
+        return subject if item else f"not {subject}"
+    return f"{subject} is {value(item)}"
+
+
 def value(item: Value) -> str:
     """A value."""
     if item is None:
