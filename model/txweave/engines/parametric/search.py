@@ -149,7 +149,6 @@ class Crisis:
         logic, z3 = self.logic, self.logic.z3
         solver = z3.Solver(ctx=logic.context)
         solver.set("rlimit", RLIMIT)
-        solver.set("core.minimize", True)
         for name, elements in self.universe.items():
             if elements:
                 item = z3.Const("any", logic.sorts[name])
@@ -176,7 +175,15 @@ class Crisis:
         solver.add(z3.Not(result))
         if solver.check(*labels) != z3.unsat:
             return set(meant.values())
-        return {meant[str(label)] for label in solver.unsat_core()}
+        kept = list(solver.unsat_core())
+        # By deletion: Z3's own minimisation takes many times as long.
+        for label in list(kept):
+            if any(k.eq(label) for k in kept):
+                rest = [k for k in kept if not k.eq(label)]
+                if solver.check(*rest) == z3.unsat:
+                    needed = {str(k) for k in solver.unsat_core()}
+                    kept = [k for k in rest if str(k) in needed]
+        return {meant[str(label)] for label in kept}
 
 
 class Questions:
@@ -391,7 +398,7 @@ class Search:
             if clause is None:
                 if fact.candidate is None:
                     raise NotProved(f"no clause excludes the state before {_step(crisis)}", describe(crisis, relevant=True))
-                self.say(f"gave up {say(self.template, fact)}  because of {_step(crisis)}: {describe(crisis, relevant=True)}")
+                self.say(f"gave up {say(self.template, fact)}  because of {_step(crisis)}")
                 self.bad.add(fact.candidate)
                 self.known = [k for k in self.known if k.candidate != fact.candidate]
                 facts = [f for f in facts if f is not fact]
