@@ -6,12 +6,14 @@ import random
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 import toys
 from txweave import lifting
+from txweave.collect import Choice, collect
 from txweave.engines import parametric
 from txweave.engines.parametric import search as searching
 from txweave.engines.parametric.logic import Logic, Sort, after
@@ -25,6 +27,8 @@ from txweave.system import expr as x
 from txweave.system.expr import Elem
 from txweave.system.sorted import Property, Rows, System, Witness
 from txweave.verdict import Limits, Status, Verdict
+
+SPECS = Path(__file__).resolve().parents[2] / "specs"
 
 MODEL = """
 model: one-active
@@ -128,6 +132,16 @@ def test_what_has_no_translation_is_refused_by_name() -> None:
     found = verdict(pair(), "never_sum")
     assert found.status is Status.UNKNOWN
     assert "a sum over guard, job is outside" in found.reason
+
+
+def test_the_passing_of_time_is_refused_by_name() -> None:
+    """Ages are kept as far as the timestamps of given rows need it, and nobody has shown that this is enough for any number."""
+    (case, *_) = collect((str(SPECS / "lease" / "lease.study.yaml"),), Choice()).cases
+    one, other = lifting.systems(case.case)
+    found = parametric.check(one, other, [p.name for p in one.properties if p.kind == "never"], Limits()).verdicts
+    assert found
+    assert {v.status for v in found.values()} == {Status.UNKNOWN}
+    assert all("the passing of time is outside" in v.reason for v in found.values())
 
 
 def test_systems_that_differ_in_more_than_their_sizes_are_refused() -> None:

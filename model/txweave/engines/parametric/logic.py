@@ -349,7 +349,7 @@ class Logic:
         return self.disj(parts)
 
     def less(self, left: Expr, right: Expr, node: Expr) -> Formula:
-        """Order of two numbers or strings; between two ages that are both the greatest that is kept, any."""
+        """Order of two numbers or strings."""
         if isinstance(right, x.Count) and isinstance(left, x.Const):
             return self.at_least(_number(left) + 1, right.locals, right.body)
         if isinstance(left, x.Count) and isinstance(right, x.Const):
@@ -365,24 +365,13 @@ class Logic:
         a, b = self._closed(left), self._closed(right)
         if a is None or b is None or _sorts_of(left, self) or _sorts_of(right, self):
             return self.choice(node)
-        top = self._oldest(left, right)
         parts = []
         for v, w in product(a, b):
             if v is None or w is None:
                 continue
-            if v == w == top:
-                parts.append(self.conj([self.has(left, v), self.has(right, w), self.choice(node)]))
-            elif v < w:  # type: ignore[operator]
+            if v < w:  # type: ignore[operator]
                 parts.append(self.conj([self.has(left, v), self.has(right, w)]))
         return self.disj(parts)
-
-    def _oldest(self, *terms: Expr) -> int | None:
-        """The greatest age, where ages are compared."""
-        for name in x.functions_in(terms):
-            origin = self.template.origins.get(name)
-            if origin is not None and self.template.system.function(origin.function).domain.ages is not None:
-                return self.template.oldest
-        return None
 
     def at_least(self, number: int, locals_: tuple[Local, ...], body: Expr) -> Formula:
         """That at least so many assignments satisfy the body."""

@@ -129,8 +129,6 @@ class Samples:
         for number, v in enumerate(values):
             if type(v) is type(value) and v == value:
                 return number
-        if isinstance(value, int) and not isinstance(value, bool) and values and value > self.template.oldest > 0:
-            return next((n for n, v in enumerate(values) if v == self.template.oldest), -1)
         return -1
 
     def view(self, view: View) -> tuple[tuple[Column, ...], Codes]:

@@ -5,8 +5,10 @@ there are more steps than before, never fewer, which is sound for safety:
 
 * the server may break off any process that waits, whether it waits in a cycle or not;
 * which rows a statement has had before it waits or pauses is any set (a relation that is chosen anew in every step);
-* a statement always finds a free row for what it inserts: that there is none is no bound any more;
-* time: ages grow, one each tick, up to the greatest one that is kept; two beyond that may be in either order.
+* a statement always finds a free row for what it inserts: that there is none is no bound any more.
+
+Systems in which time passes are refused: the ages that a lowering keeps are enough for its own timestamps, and with more rows there
+are more of them.
 
 Sorts that have rows at the start, or that nobody inserts into, keep their size; they are expanded, as are parameters with listed
 values.  That nothing else depends on the size is not believed: the system is lowered twice, for different sizes, and both must
@@ -69,16 +71,16 @@ class Template:
     ranges: tuple[str, ...]
     kept: tuple[tuple[str, str], ...]
     """Sorts that keep their size, each with the reason."""
-    oldest: int = 0
-    """The greatest age that is kept."""
 
 
 def lift(one: System, other: System) -> Template:
     """The template of two lowerings of one scenario, for different sizes.
 
     Raises:
-        Refused: they differ in more than the sizes, so that neither speaks for all.
+        Refused: time passes in them, or they differ in more than the sizes, so that neither speaks for all.
     """
+    if any(a.kind == "tick" for a in one.actions) or any(f.domain.ages is not None for f in one.functions):
+        raise Refused("the passing of time is outside what proofs for any number understand")
     kept = _kept(one)
     first = _Lifting(one, kept).template()
     second = _Lifting(other, kept).template()
@@ -125,16 +127,10 @@ class _Lifting:
         self.constant = {f.name for f in system.functions if f.name not in changed}
         self.functions: dict[str, Function] = {}
         self.origins: dict[str, Origin] = {}
-        self.oldest = self._oldest()
         for function in system.functions:
             self._declare(function)
 
     # ----------------------------------------------------------------------------------------------------- functions
-
-    def _oldest(self) -> int:
-        """The greatest age that is kept: more than every constant that an age is compared with or set to."""
-        gaps = [f.domain.ages for f in self.system.functions if f.domain.ages is not None]
-        return max((gap for _, gap in gaps), default=0) + max((-low for low, _ in gaps), default=0)
 
     def _elements(self, sort: str) -> list[Elem]:
         return [Elem(sort, number) for number in range(self.system.sort(sort).size)]
@@ -144,8 +140,6 @@ class _Lifting:
         values = list(domain.values)
         if domain.upto is not None:
             values += range(2)  # a count: the function is open
-        if domain.ages is not None:
-            values += range(domain.ages[0], self.oldest + 1)
         for sort in domain.sorts:
             if sort not in self.sorts:
                 values += self._elements(sort)
@@ -183,7 +177,7 @@ class _Lifting:
             return None
         found: list[Value] = [None] if domain.nullable else []
         found += domain.values
-        if domain.ages is not None or domain.upto is not None:
+        if domain.upto is not None:
             raise Refused(f"{item.name} ranges over numbers without a bound")
         for sort in domain.sorts:
             found += self._elements(sort)
@@ -305,7 +299,6 @@ class _Lifting:
             open_,
             ranges,
             self.kept,
-            self.oldest,
         )
 
     def _goal(self, item: Property) -> Goal:
@@ -320,8 +313,6 @@ class _Lifting:
         return Goal(item.name, tuple(row for row in rows if row[1] is not x.FALSE))
 
     def _action(self, action: Action) -> Iterator[Action]:
-        if action.kind == "tick":
-            action = self._tick(action)
         if action.kind == "database":
             action = _at_any_time(self.system, action)
         sets = _Sets(self.sorts, action)
@@ -342,18 +333,6 @@ class _Lifting:
             body = self.reduce(update.body, {**env, **more})
             if body is not x.apply(name, *free):
                 yield Update(name, free, body)
-
-    def _tick(self, action: Action) -> Action:
-        """Ages simply grow: the ages that a system keeps stand for these (``semantics.times``)."""
-        updates = []
-        for update in action.updates:
-            if self.by_name[update.function].domain.ages is not None:
-                age = x.apply(update.function, *update.formals)
-                older = x.arith("+", age, x.const(1))
-                body = x.ite(x.equal(age, x.const(self.oldest)), age, x.ite(x.equal(age, x.NULL), age, older))
-                update = replace(update, body=body)
-            updates.append(update)
-        return replace(action, updates=tuple(updates))
 
     # --------------------------------------------------------------------------------------------------------- values
 
