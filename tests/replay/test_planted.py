@@ -148,7 +148,7 @@ BY_WALK: list[tuple[Plant, str]] = [
     (key_share_forgotten, "5.13"),
     (skip_locked_waits, "5.50"),
 ]
-"""The rule, and the generated specification that finds it: the first of ``txweave conform --walks 600 --seed 5``."""
+"""The rule, and a generated specification that finds it, of ``txweave conform --walks 600 --seed 5``."""
 
 
 def named(item: object) -> str | None:

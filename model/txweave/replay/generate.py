@@ -23,7 +23,7 @@ class Generator:
     def __init__(self, seed: str) -> None:
         self.chance = random.Random(seed)  # noqa: S311 - a spec is no secret
         # A stream of its own, so that the others stay what they were.
-        self.more = random.Random(f"{seed} more")  # noqa: S311 - as above
+        self.more = random.Random(f"{seed} statements")  # noqa: S311 - as above
         self.rich = self.more.random() < 0.35
         self.serial = self.chance.random() < 0.3
         self.two = self.chance.random() < 0.65

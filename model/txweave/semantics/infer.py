@@ -6,7 +6,7 @@ difference (backward liveness analysis on the places of the program).  It is no 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from itertools import product
 
@@ -127,7 +127,7 @@ def infer_domains(functions: Functions, unknown: Iterable[str], actions: Iterabl
     while changed:
         if rounds > 200:
             # Of those that still grow, the ones that grow by themselves; the others only take their values.
-            itself = [name for name in growing if name in x.functions_in(bodies[name])]
+            itself = [name for name in growing if name in x.functions_in(_calculations(bodies[name]))]
             raise UnboundedError((itself or growing)[0])
         changed = False
         rounds += 1
@@ -149,6 +149,18 @@ def infer_domains(functions: Functions, unknown: Iterable[str], actions: Iterabl
         plain = tuple(sorted((v for v in listed if v is not None), key=lambda v: (str(type(v)), v)))
         domain = Domain(values=plain, sorts=tuple(sorted(sorts)), nullable=True)
         functions.functions[name] = replace(functions.functions[name], domain=domain)
+
+
+def _calculations(bodies: Iterable[Expr]) -> Iterator[Expr]:
+    """The calculated terms in them."""
+    stack, seen = list(bodies), set[Expr]()
+    while stack:
+        node = stack.pop()
+        if node not in seen:
+            seen.add(node)
+            if isinstance(node, x.Arith):
+                yield node
+            stack.extend(x.children(node))
 
 
 def reset_dead(

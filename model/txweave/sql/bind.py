@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from txweave.spec import syntax
 from txweave.spec.diagnostics import Report, did_you_mean
+from txweave.spec.names import variables
 from txweave.spec.text import Span, Text
 from txweave.sql import program
 from txweave.sql.data import bind_data
@@ -61,7 +62,13 @@ def bind_model(model: syntax.Model, report: Report | None = None) -> program.Bou
         locks=False,
         subject="a property",
     )
-    properties = {name: _property(p, reading, report) for name, p in model.properties.items()}
+    read = Report()
+    properties = {name: _property(p, reading, read) for name, p in model.properties.items()}
+    # A variable whose step is wrong has no type, and is no column of its role: that was told already.
+    lost = (
+        {v for name, p in model.procedures.items() for v in variables(p) if v not in bound[name].variables} if report.failed else ()
+    )
+    report.merge(d for d in read.diagnostics if d.code != "Q311" or not any(f"no column {v!r}" in d.message for v in lost))
     _check_bounds(model, schema, procedures, bound, written.rows, report)
     report.check()
     finished = {name: p for name, p in properties.items() if p is not None}
