@@ -58,7 +58,7 @@ def test_a_variable_of_a_wrong_step_is_not_told_again(tmp_path, read):
 def test_the_variable_that_grows_is_named(tmp_path):
     steps = [
         "one: {set: {a: 0, tries: 0}}",
-        'two: {while: ":tries < 2", steps: [{go: {sql: DELETE FROM job}}, {b: {set: {tries: ":tries + 1"}}}, {c: {set: {a: ":tries"}}}]}',
+        'two: {while: ":tries < 2", steps: [{go: {sql: DELETE FROM job}}, {b: {set: {tries: ":tries + 1", a: ":tries"}}}]}',
         'use: {sql: "SELECT n FROM job WHERE n = :a", into: x}',
     ]
     ((code, message, _),) = told(tmp_path, steps)

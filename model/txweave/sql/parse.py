@@ -154,7 +154,9 @@ class Reader:
                     continue
                 if value is False and (type(node).__name__, argument) in FALSE_IS_ABSENT:
                     continue
-                name, words, remedy = ARGUMENTS.get(argument, (f"{argument} of {_class_words(node)}", (), ""))
+                name, words, remedy = ARGUMENTS.get(
+                    argument, (f"{argument.strip('_').replace('_', ' ')} of {_class_words(node)}", (), "")
+                )
                 inner = value[0] if isinstance(value, list) else value
                 if words and self._has(words):
                     where: object = self.word(*words)
