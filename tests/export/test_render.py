@@ -270,7 +270,7 @@ def test_an_output_without_an_answer_is_no_result() -> None:
     with pytest.raises(run.ToolError, match="no answer"):
         run._tlc_result("Error: out of luck", {}, (), 0.0)
     with pytest.raises(run.ToolError, match="no answer"):
-        run._spin_result("pan: out of memory", "", False, 0.0, 0.0)
+        run._spin_result("pan: out of memory", "", False, True, 0.0, 0.0)
 
 
 def test_a_search_that_was_cut_short_is_no_result() -> None:
@@ -280,5 +280,5 @@ State-vector 20 byte, depth reached 9, errors: 0
         7 transitions (= stored+matched)
 """
     with pytest.raises(run.ToolError, match="not exhaustive"):
-        run._spin_result(text, "served", True, 0.0, 0.0)
-    assert run._spin_result(text.partition("\n")[2], "served", True, 0.0, 0.0).states == 5
+        run._spin_result(text, "served", True, False, 0.0, 0.0)
+    assert run._spin_result(text.partition("\n")[2], "served", True, False, 0.0, 0.0).states == 5

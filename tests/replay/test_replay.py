@@ -86,8 +86,8 @@ def test_a_trace_that_says_what_the_specification_does_not(server: Server, home:
     path.write_text(json.dumps(document), encoding="utf-8")
     result = run(server, str(path))
     assert result.exit_code == 2
-    # Without the third step `there` has not tried its deposit, and nothing waits in a circle.
-    expected = "wrong.trace.json: step 4: there: move_money.deposit (deadlock_detected): not possible here: there is at deposit"
+    # Without the third step `back` has not tried its deposit: `there` waits for it, and it waits for nobody.
+    expected = "wrong.trace.json: step 4: there: move_money.deposit (deadlock_detected): not possible here: there waits in deposit"
     assert expected in result.output
 
 

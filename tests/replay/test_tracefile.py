@@ -16,7 +16,7 @@ from recorded import SPECS, case_of, counterexamples, walked
 from rich.console import Console
 
 from txweave import tracefile
-from txweave.check import prepare
+from txweave.check import Options, prepare, run_case
 from txweave.cli import cli
 from txweave.collect import Choice, collect
 from txweave.engines import explicit
@@ -56,13 +56,12 @@ def test_every_counterexample_is_found_again(recorded: Path) -> None:
     ]
     found = 0
     for selected in collect((str(recorded / "two-commits.study.yaml"),), Choice()).cases:
-        _, system = prepare(selected)
-        for name, verdict in explicit.check(system).verdicts.items():
-            if verdict.trace is not None:
-                run = tracefile.load(recorded / "traces" / f"two-commits.{selected.case.name}.{name}.trace.json")
+        for item in run_case(selected, Options(engine="explicit")).properties:
+            if item.trace is not None:
+                run = tracefile.load(recorded / "traces" / f"two-commits.{selected.case.name}.{item.name}.trace.json")
                 assert run.notes == ()
-                assert run.trace.states == verdict.trace.states
-                assert (run.trace.loop, run.trace.witness) == (verdict.trace.loop, verdict.trace.witness)
+                assert run.trace.states == item.trace.states
+                assert (run.trace.loop, run.trace.witness) == (item.trace.loop, item.trace.witness)
                 found += 1
     assert found == 4
 
