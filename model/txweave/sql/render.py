@@ -280,7 +280,7 @@ class _Renderer:
             parts.append(self.query(node.query))
         elif not node.columns:
             # Several rows of which only generated ids were given: VALUES needs a column, a query of no columns does not.
-            several = f"SELECT FROM generate_series(1, {len(node.rows)})"  # noqa: S608
+            several = f"SELECT FROM generate_series(1, {len(node.rows)})"
             parts.append("DEFAULT VALUES" if len(node.rows) == 1 else several)
         else:
             rows = [", ".join("DEFAULT" if v is None else self.expression(v) for v in row) for row in node.rows]
