@@ -4,7 +4,7 @@
     python tests/faults/run.py --list           what there is
     python tests/faults/run.py --only NAME      one or several of them
 
-Each fault is a patch of one source file (``faults.py``) with the smallest selection of tests that must notice it.
+Each fault is a patch of one source file (``planted_….py``) with the smallest selection of tests that must notice it.
 The working
 tree is never touched: the package is copied, patched there, and the tests are run with the copy in front of everything else on
 the path.
