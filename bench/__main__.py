@@ -14,7 +14,6 @@ import subprocess
 import sys
 import tempfile
 from importlib.metadata import PackageNotFoundError, version
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -25,8 +24,6 @@ from bench.measure import Failed, Launcher
 from bench.models import MODELS, SETS, Model
 from bench.tools import LABELS, TOOLS, Contest, Settings
 from txweave.export.run import MissingTool
-
-SLOW_START = "rfc3987-syntax is installed (Jupyter brings it): jsonschema, and so txweave, takes a second longer to start"
 
 DEFAULT_TOOLS = "txweave,tlc,spin,minicheck"
 
@@ -145,7 +142,6 @@ def _about(rounds: int, workers: int, optimise: str) -> dict[str, str]:
         "C compiler": " ".join(part for part in (_said(["gcc", "--version"], r"(gcc .*)"), optimise) if part),
         "minicheck": _package("minicheck"),
         "rounds": f"{rounds}, the tools taking turns",
-        "note": SLOW_START if find_spec("rfc3987_syntax") else "",
     }
 
 
