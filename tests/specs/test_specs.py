@@ -144,6 +144,7 @@ def test_expectations_are_met(study: str, case: str) -> None:
 LARGE = {
     "two-commits": {"as_written", "guarded"},
     "job-queue": {"as_written", "locked", "skip_locked", "skip_locked_and_a_crash", "taken_first"},
+    "one-lock": {"locked", "unlocked"},
     "one-statement": {"as_written", "look_again", "lock_first", "skip_taken"},
     "lease": {"as_written", "no_long_pause", "fenced", "fenced_and_a_worker_dies"},
     "outbox": {"with_an_outbox"},
